@@ -1,7 +1,8 @@
 // The calls of this instance: the live ones as they happen, and the last ones with their timelines.
 
-import { ask, by, clock, el, length, seconds, urlOf } from './dom.js';
-import { chip, timeline } from './timeline.js';
+import { callItem, isShown, renewItem } from './call_item.js';
+import { ask, by, urlOf } from './dom.js';
+import { showStrip } from './strip.js';
 
 /** How long after a failure we open the event stream again, in milliseconds. */
 const AGAIN_AFTER = 3000;
@@ -19,10 +20,10 @@ export function followCalls({ onState, onInstance }) {
     if (document.hidden) return;
     source = new EventSource(urlOf('/calls/events'));
     source.addEventListener('calls', ({ data }) => {
-      const calls = JSON.parse(data);
+      const told = JSON.parse(data);
       onState('');
-      onInstance(calls.instance);
-      show(calls);
+      onInstance(told.instance);
+      show(told);
     });
     source.addEventListener('draining', () => onState('This instance is ending: its calls go over to another one.'));
     source.onerror = async () => {
@@ -35,6 +36,10 @@ export function followCalls({ onState, onInstance }) {
     };
   };
   document.addEventListener('visibilitychange', follow);
+  by('find').addEventListener('input', filter);
+  by('choice').addEventListener('change', filter);
+  addEventListener('hashchange', onAddress);
+  onAddress();
   addEventListener('pagehide', close);
   follow();
 }
@@ -44,25 +49,38 @@ function close() {
   source?.close();
 }
 
-function show({ liveCount, live, finished }) {
+/** The calls as they were told last. */
+let calls = { live: [], finished: [] };
+
+function show(told) {
+  const { liveCount, live } = told;
+  calls = told;
+  showStrip(liveCount, told.lastHour);
   by('live-count').textContent = liveCount === 1 ? '1 live call' : `${liveCount} live calls`;
   by('live-more').hidden = liveCount <= live.length;
   by('live-more').textContent = `The ${live.length} oldest are shown.`;
   by('live-none').hidden = liveCount > 0;
-  by('live-table').hidden = liveCount === 0;
-  renew(by('live-rows'), live, liveRow);
-  by('finished-none').hidden = finished.length > 0;
-  renew(by('finished-list'), finished, finishedItem);
+  renew(by('live-list'), live);
+  filter();
+  openLinked();
 }
 
-/** Updates the list to these calls. An unchanged element stays, so that it keeps its focus and stays unfolded. */
-function renew(list, calls, make) {
+/** Shows the finished calls that the filter lets through. */
+function filter() {
+  const { finished } = calls;
+  const shown = finished.filter((call) => isShown(call, { choice: by('choice').value, text: by('find').value }));
+  by('finished-none').hidden = shown.length > 0;
+  by('finished-none').textContent = finished.length === 0 ? 'None yet.' : 'No call is like that. Change the filter.';
+  renew(by('finished-list'), shown);
+}
+
+/** Updates the list to these calls. An element stays, so that it keeps its focus and stays open. */
+function renew(list, calls) {
   const known = new Map([...list.children].map((child) => [child.dataset.id, child]));
   const elements = calls.map((call) => {
     const text = JSON.stringify(call);
-    const there = known.get(String(call.id));
-    if (there?.dataset.call === text) return there;
-    const element = make(call);
+    const element = known.get(String(call.id)) ?? callItem(call, { isLive: list.id === 'live-list' });
+    if (element.dataset.call !== text) renewItem(element, call);
     element.dataset.id = call.id;
     element.dataset.call = text;
     return element;
@@ -70,59 +88,32 @@ function renew(list, calls, make) {
   elements.forEach((element, n) => {
     if (list.children[n] !== element) list.insertBefore(element, list.children[n] ?? null);
   });
-  while (list.children.length > elements.length) list.lastElementChild.remove();
-}
-
-function liveRow(call) {
-  const cells = [
-    ['Began', clock(call.beganMs)],
-    ['Agent', call.agent],
-    ['From', call.kind],
-    ['State', el('span', { class: `state ${call.state.replaceAll(' ', '-')}` }, call.state)],
-    ['Turns', turns(call)],
-    ['Latencies', latencies(call)],
-  ];
-  return el('tr', {}, ...cells.map(([name, value]) => el('td', { 'data-name': name }, value)));
-}
-
-const turns = (call) => (call.failed > 0 ? `${call.turns}, ${call.failed} failed` : String(call.turns));
-
-/** The last latency, and the median of the last ones. */
-function latencies({ latenciesMs }) {
-  if (latenciesMs.length === 0) return '–';
-  const sorted = [...latenciesMs].sort((a, b) => a - b);
-  const middle = sorted[Math.floor((sorted.length - 1) / 2)];
-  return `${seconds(latenciesMs.at(-1))} (median ${seconds(middle)})`;
-}
-
-function finishedItem(call) {
-  const body = el('div', { class: 'unfolded' });
-  const details = el('details', {}, summary(call), body);
-  details.addEventListener('toggle', () => void (details.open && body.childElementCount === 0 && unfold(call, body)));
-  return el('li', {}, details);
-}
-
-function summary(call) {
-  return el(
-    'summary',
-    {},
-    el('span', { class: 'when' }, clock(call.beganMs)),
-    el('span', {}, call.agent),
-    chip(call.kind),
-    el('span', {}, length(call.tookMs ?? 0)),
-    el('span', {}, call.turns === 1 ? '1 turn' : `${call.turns} turns`),
-    el('span', { class: 'reason' }, call.status ?? call.reason),
-  );
-}
-
-async function unfold(call, body) {
-  body.replaceChildren(el('p', {}, 'One moment…'));
-  try {
-    const { lines, callSid, language } = await ask(`/calls/${call.id}.json`);
-    const facts = `${callSid}, ${language}, latencies ${latencies(call)}`;
-    body.replaceChildren(el('p', { class: 'quiet' }, facts), timeline(lines));
-  } catch (error) {
-    const gone = 'This call is not kept any more, or another instance has it. Reload the page.';
-    body.replaceChildren(el('p', { class: 'notice' }, error.message.startsWith('there is nothing') ? gone : error.message));
+  while (list.children.length > elements.length) {
+    const gone = list.lastElementChild;
+    // A call that was open while it was live stays open when it is over.
+    if (list.id === 'live-list' && gone.querySelector('details').open) linked ??= gone.id;
+    gone.querySelector('details').open = false;
+    gone.remove();
   }
+}
+
+/** The id of the item that is to be opened as soon as it is there. */
+let linked;
+
+/** Opens the call that is to be opened. */
+function openLinked() {
+  const isKept = [...calls.live, ...calls.finished].some(({ callSid }) => linked === `call-${callSid}`);
+  by('link-none').hidden = !linked || isKept;
+  const details = linked && document.getElementById(linked)?.querySelector('details');
+  if (!details) return;
+  linked = undefined;
+  details.open = true;
+  details.scrollIntoView({ block: 'nearest' });
+}
+
+/** The address names a call after `#`. */
+function onAddress() {
+  if (!location.hash.startsWith('#call-')) return;
+  linked = location.hash.slice(1);
+  if (calls.lastHour) openLinked();
 }

@@ -22,11 +22,15 @@ let isConcluded = false;
 /** Makes the softphone ready for these agents. */
 export function showSoftphone(agents) {
   by('agent').replaceChildren(...agents.map(({ name, isDefault }) => el('option', { value: name, selected: isDefault }, name)));
-  const placeholder = () => {
-    by('language').placeholder = agents.find(({ name }) => name === by('agent').value)?.language ?? '';
+  const onAgent = () => {
+    const agent = agents.find(({ name }) => name === by('agent').value);
+    const isDemo = Boolean(agent?.isLab && !agent.script);
+    by('language').placeholder = agent?.language ?? '';
+    by('tries').hidden = !isDemo;
+    by('call').textContent = isDemo ? 'Call the demo bakery' : 'Call';
   };
-  by('agent').addEventListener('change', placeholder);
-  placeholder();
+  by('agent').addEventListener('change', onAgent);
+  onAgent();
   by('keypad').replaceChildren(...KEYS.map((key) => keyButton(key)));
   by('dial').addEventListener('submit', (event) => {
     event.preventDefault();
@@ -246,7 +250,7 @@ function show(line) {
       note('You have said nothing.');
       break;
     case 'failed':
-      note(`The agent does not answer: ${line.fault}. ${line.retryInMs === null ? 'Look at its name, region and credentials.' : 'It is asked again.'}`, 'bad');
+      fail(line);
       break;
     case 'note':
       note(line.more ? `${line.text}: ${line.more}` : line.text);
@@ -264,7 +268,7 @@ function show(line) {
 /** Shows a transcript of the caller. The next transcript replaces an interim one. */
 function hear({ turn, text, isFinal }) {
   const passing = by('conversation').querySelector('.passing');
-  const item = el('li', { class: isFinal ? 'said you' : 'said you passing' }, el('span', { class: 'who' }, 'You'), quoted(text), ' ');
+  const item = el('div', { class: isFinal ? 'said you' : 'said you passing' }, el('span', { class: 'who' }, 'You'), quoted(text), ' ');
   item.dataset.turn = turn;
   if (passing) passing.replaceWith(item);
   else add(item);
@@ -273,11 +277,21 @@ function hear({ turn, text, isFinal }) {
 function answer(line) {
   const what = [line.text && quoted(line.text), line.intent && chip(line.intent), chip(`thought ${seconds(line.thoughtMs)}`), parameters(line)];
   const words = what.filter(Boolean).flatMap((part) => [part, ' ']);
-  add(el('li', { class: 'said agent' }, el('span', { class: 'who' }, 'Agent'), ...words));
+  add(el('div', { class: 'said agent' }, el('span', { class: 'who' }, 'Agent'), ...words));
+}
+
+/** Shows a fault. One that comes again at once is counted. */
+function fail({ fault, retryInMs }) {
+  const then = retryInMs === null ? 'Look at its name, region and credentials.' : 'It is asked again.';
+  const last = by('conversation').lastElementChild;
+  const count = last?.dataset.fault === fault ? Number(last.dataset.count) + 1 : 1;
+  if (count > 1) last.remove();
+  const times = count > 1 ? ` (${count} times)` : '';
+  add(el('div', { class: 'aside bad', 'data-fault': fault, 'data-count': count }, `The agent does not answer${times}: ${fault}. ${then}`));
 }
 
 function note(text, mood = '') {
-  add(el('li', { class: `aside ${mood}` }, text));
+  add(el('div', { class: `aside ${mood}` }, text));
 }
 
 function add(item) {

@@ -10,7 +10,7 @@ function told(line) {
     case 'turn':
       return ['service', `turn ${line.turn} opens (${line.input})`];
     case 'transcript':
-      return line.isFinal ? ['caller', quoted(line.text)] : undefined;
+      return ['caller', line.isFinal ? quoted(line.text) : el('span', { class: 'passing' }, quoted(line.text))];
     case 'utterance-over':
       return line.spoken ? ['caller', 'has stopped speaking'] : ['caller', 'has said nothing'];
     case 'answered':
@@ -44,17 +44,31 @@ function told(line) {
   }
 }
 
-/** A timeline as a list. */
+/** A timeline as a list. A fault that comes again and again is shown once, with its count. */
 export function timeline(lines) {
+  const times = new Map();
+  for (const line of lines.filter(isFault)) {
+    const { count = 0 } = times.get(faultOf(line)) ?? {};
+    times.set(faultOf(line), { count: count + 1, lastMs: line.atMs });
+  }
   const items = lines.flatMap((line) => {
     const [who, ...what] = told(line) ?? [];
-    if (!who) return [];
+    const seen = isFault(line) ? times.get(faultOf(line)) : { count: 1 };
+    if (!who || !seen) return [];
+    if (isFault(line)) times.delete(faultOf(line));
+    if (seen.count > 1) what.push(chip(`${seen.count} times, last at ${(seen.lastMs / 1000).toFixed(3)}`));
     const at = (line.atMs / 1000).toFixed(3);
     const words = what.filter(Boolean).flatMap((part, n) => (n === 0 ? [part] : [' ', part]));
-    return [el('li', {}, el('span', { class: 'at' }, at), el('span', { class: `who ${who}` }, who), el('span', {}, ...words))];
+    const kind = line.what === 'failed' ? 'bad' : line.isWarning ? 'warn' : undefined;
+    return [el('li', { class: kind }, el('span', { class: 'at' }, at), el('span', { class: `who ${who}` }, who), el('span', {}, ...words))];
   });
   return el('ol', { class: 'timeline' }, ...items);
 }
+
+const isFault = ({ what, isWarning }) => what === 'failed' || (what === 'note' && isWarning === true);
+
+/** What two faults have in common if they are the same: all but the turn and the time. */
+const faultOf = ({ what, fault, text, more }) => JSON.stringify([what, fault, text, more]);
 
 /** The parts of a turn's latency: each stage counted from the end of the utterance, and the slow stage if any. */
 export function stages(line) {

@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
+pub mod conversation_draft;
 pub mod history;
 pub mod http;
 pub mod media;
 mod paths;
 pub mod service;
 pub mod settings;
+mod tape_files;
 pub mod telemetry;
 pub mod twilio;

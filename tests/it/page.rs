@@ -3,6 +3,7 @@
 mod access;
 mod browser_calls;
 mod shown;
+mod tapes;
 
 use dialbridge_lab::agent::Script;
 use dialbridge_tests::{Harness, HarnessBuilder, HttpAnswer, RawSocket, post};

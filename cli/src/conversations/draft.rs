@@ -4,61 +4,14 @@ mod cases;
 mod recordings;
 mod tape;
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use dialbridge_runner::conversation_draft::{Draft, first_sentence, quoted};
 
 pub use cases::import;
 pub use recordings::of_recordings;
 pub use tape::of_tape;
-
-/// A file that is being written.
-#[derive(Debug, Default)]
-struct Draft(String);
-
-impl Draft {
-    fn line(&mut self, line: &str) {
-        self.0.push_str(line);
-        self.0.push('\n');
-    }
-
-    /// `key = "text"`.
-    fn text(&mut self, key: &str, text: &str) {
-        // Writing to a String does not fail.
-        let _ = writeln!(self.0, "{key} = {}", quoted(text));
-    }
-
-    /// An expectation of each scalar in `values`: a parameter, for example.
-    fn values<'a>(&mut self, key: &str, values: impl IntoIterator<Item = (&'a String, &'a Value)>) {
-        for (name, value) in values {
-            let written = match value {
-                Value::String(text) if !text.is_empty() => quoted(text),
-                Value::Number(_) | Value::Bool(_) => value.to_string(),
-                Value::String(_) | Value::Null | Value::Array(_) | Value::Object(_) => continue,
-            };
-            let _ = writeln!(self.0, "{key}.{} = {written}", key_of(name));
-        }
-    }
-}
-
-/// A TOML string.
-fn quoted(text: &str) -> String {
-    Value::from(text.replace('\u{7f}', "")).to_string()
-}
-
-/// A TOML key.
-fn key_of(name: &str) -> String {
-    let is_bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    if is_bare { name.to_owned() } else { quoted(name) }
-}
-
-/// The first sentence of an answer: enough to know it by, and not so much that each change of a word fails.
-fn first_sentence(text: &str) -> &str {
-    let end = text.find(['.', '?', '!', '\n']).unwrap_or(text.len());
-    text[..end].trim()
-}
 
 /// Writes a file that does not exist yet.
 fn write_new(path: &Path, content: &[u8]) -> Result<(), String> {

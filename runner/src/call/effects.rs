@@ -198,8 +198,12 @@ impl Effects {
     fn update(&mut self, twiml: String) {
         let context = &self.context;
         let twiml = context.dial_action.put_into(&twiml, &self.parameters, self.registration.progress().failed_turns);
+        if let Some(history) = &context.history {
+            history.twiml(&twiml);
+        }
         if context.kind == CallKind::Browser {
-            self.show(&twiml);
+            // The page stops the stream, as Twilio does.
+            self.tasks.spawn_update(async { UpdateResult::Accepted });
             return;
         }
         context.calls.keep_last_twiml(&self.call_sid, &twiml, context.clock.now_ms());
@@ -215,15 +219,6 @@ impl Effects {
         };
         let update = update.instrument(self.telemetry.log_span().clone());
         self.tasks.spawn_update(update);
-    }
-
-    /// Shows a call from the browser what a phone call would be given now. It is up to the page to stop the stream, as
-    /// Twilio does.
-    fn show(&mut self, twiml: &str) {
-        if let Some(history) = &self.context.history {
-            history.twiml(twiml);
-        }
-        self.tasks.spawn_update(async { UpdateResult::Accepted });
     }
 
     fn fetch(&mut self, id: FetchId, uri: String) {

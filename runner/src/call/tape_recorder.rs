@@ -55,19 +55,11 @@ impl Drop for HeldTape {
 }
 
 impl TapeRecorder {
-    /// Begins a tape in that folder. When it cannot be written, the call goes on without one.
+    /// Begins a tape in that file. When it cannot be written, the call goes on without one.
     #[must_use]
-    pub fn begin(
-        folder: &Path,
-        mask: Mask,
-        call_sid: &CallSid,
-        issued_ms: u64,
-        edition: &str,
-        config: &CallConfig,
-    ) -> Self {
+    pub fn begin(path: &Path, mask: Mask, call_sid: &CallSid, edition: &str, config: &CallConfig) -> Self {
         let writer = TapeWriter::new(mask);
-        let path = folder.join(format!("{call_sid}-{issued_ms}.jsonl"));
-        let file = match File::create(&path) {
+        let file = match File::create(path) {
             Ok(file) => file,
             Err(error) => {
                 tracing::error!(call_sid = %call_sid, %error, "the tape cannot be written");

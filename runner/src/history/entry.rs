@@ -1,14 +1,17 @@
 //! One call as the page shows it.
 
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dialbridge_core::stages::StageLimits;
-use dialbridge_core::{CallSid, CallTime, Report};
+use dialbridge_core::{CallSid, CallTime, CloseReason, Report};
 use serde_json::{Map, Value, json};
 
 use super::event_line::{event_line, latency_ms};
 use super::lines::Lines;
+use super::outcome::{CallOutcome, LastTwimlKind};
+use dialbridge_core::ending::VirtualAgentStatus;
 
 /// How many latencies of a call are kept: those of its last turns.
 const MAX_LATENCIES: usize = 20;
@@ -36,6 +39,26 @@ pub(crate) struct CallStart {
     pub(crate) words: bool,
     /// How long the stages of a turn may take.
     pub(crate) slow: StageLimits,
+    /// Where its tape is written, if it is recorded.
+    pub(crate) tape: Option<PathBuf>,
+}
+
+/// The tape of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeptTape {
+    /// There is none.
+    NotRecorded,
+    /// It is being written.
+    Live,
+    /// It has words that the page may not show.
+    Private,
+    /// It may be given to whoever may open the page.
+    Open {
+        /// Where it is.
+        path: PathBuf,
+        /// The call.
+        call_sid: CallSid,
+    },
 }
 
 /// A call.
@@ -47,8 +70,9 @@ pub(super) struct Entry {
     turns: u32,
     failed: u32,
     latencies_ms: VecDeque<u64>,
-    status: Option<&'static str>,
-    ended: Option<(u64, String)>,
+    status: Option<VirtualAgentStatus>,
+    last_twiml: LastTwimlKind,
+    ended: Option<(u64, CloseReason)>,
     /// The call time of the last report.
     last_ms: u64,
     lines: Lines,
@@ -152,6 +176,7 @@ impl Entry {
             failed: 0,
             latencies_ms: VecDeque::new(),
             status: None,
+            last_twiml: LastTwimlKind::default(),
             ended: None,
             last_ms: 0,
             lines: Lines::up_to(max_bytes),
@@ -177,10 +202,10 @@ impl Entry {
             self.failed += 1;
         }
         if let Report::HandedOff { status } = report {
-            self.status = Some(status.as_str());
+            self.status = Some(*status);
         }
         if let Report::Ended { reason, .. } = report {
-            self.ended = Some((at.as_ms(), reason.to_string()));
+            self.ended = Some((at.as_ms(), *reason));
         }
         if let Some(line) = event_line(report, self.start.words, self.start.slow) {
             let is_passing = matches!(report, Report::Transcript { is_final: false, .. });
@@ -188,8 +213,13 @@ impl Entry {
         }
     }
 
-    /// Adds the TwiML that a phone call would get at this point.
+    /// Notes the TwiML that the call gets at this point. A call from the browser shows what a phone call would get; that
+    /// of a phone call is not shown, because it has numbers.
     pub(super) fn twiml(&mut self, twiml: &str) {
+        self.last_twiml = LastTwimlKind::of(twiml);
+        if self.start.kind != "browser" {
+            return;
+        }
         let line: Map<String, Value> =
             [("what".to_owned(), "twiml".into()), ("twiml".to_owned(), twiml.into())].into_iter().collect();
         self.lines.add(self.last_ms, line, false);
@@ -198,9 +228,6 @@ impl Entry {
     /// Marks the call as over, whether that was reported or not.
     pub(super) fn close(&mut self) {
         self.state = CallPhase::Over;
-        if self.ended.is_none() {
-            self.ended = Some((self.last_ms, "broke off".to_owned()));
-        }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -209,18 +236,43 @@ impl Entry {
 
     /// The call as the list shows it.
     pub(super) fn summary(&self) -> Value {
-        let CallStart { call_sid, agent, language, kind, began_ms, words: _, slow: _ } = &self.start;
+        let CallStart { call_sid, agent, language, kind, began_ms, words, slow: _, tape } = &self.start;
+        let tape = tape.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
         json!({
             "id": self.id, "callSid": call_sid.as_str(), "agent": agent, "language": language, "kind": kind,
             "beganMs": began_ms, "state": self.state.as_str(), "turns": self.turns, "failed": self.failed,
-            "latenciesMs": self.latencies_ms, "status": self.status,
-            "tookMs": self.ended.as_ref().map(|(ms, _)| ms), "reason": self.ended.as_ref().map(|(_, reason)| reason),
+            "latenciesMs": self.latencies_ms, "status": self.status.map(VirtualAgentStatus::as_str),
+            "tookMs": self.is_over().then_some(self.ended.map_or(self.last_ms, |(ms, _)| ms)),
+            "reason": self.is_over().then_some(self.ended.map_or("broke off", |(_, reason)| reason.as_str())),
+            "outcome": self.outcome().map(CallOutcome::as_str),
+            "tape": tape, "words": words,
         })
+    }
+
+    /// What became of the call; `None` while it is live.
+    pub(super) fn outcome(&self) -> Option<CallOutcome> {
+        let reason = self.ended.map(|(_, reason)| reason);
+        self.is_over().then(|| CallOutcome::of(self.status, reason, self.last_twiml))
+    }
+
+    /// The time of the last report, in milliseconds since 1970.
+    pub(super) fn last_at_ms(&self) -> u64 {
+        self.start.began_ms + self.last_ms
     }
 
     /// The lines of the timeline after this number, each with its number.
     pub(super) fn lines_after(&self, number: u64) -> Vec<(u64, Arc<str>)> {
         self.lines.after(number)
+    }
+
+    /// What the page may do with the call's tape.
+    pub(super) fn tape(&self) -> KeptTape {
+        match &self.start.tape {
+            None => KeptTape::NotRecorded,
+            Some(_) if !self.is_over() => KeptTape::Live,
+            Some(_) if !self.start.words => KeptTape::Private,
+            Some(path) => KeptTape::Open { path: path.clone(), call_sid: self.start.call_sid.clone() },
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -232,7 +284,6 @@ impl Entry {
 mod tests {
     use super::*;
     use dialbridge_core::agent::Intent;
-    use dialbridge_core::ending::VirtualAgentStatus;
     use dialbridge_core::report::{AudioAccount, BargeInBy, CloseReason, EndFoundBy};
     use dialbridge_core::{StreamSid, TurnId};
 
@@ -247,6 +298,7 @@ mod tests {
                 began_ms: 1_000,
                 words: false,
                 slow: StageLimits::NONE,
+                tape: None,
             },
         )
     }
@@ -313,6 +365,23 @@ mod tests {
         ];
         assert_eq!(states, expected);
         assert_eq!((&entry.summary()["status"], &entry.summary()["reason"]), (&"completed".into(), &"stop".into()));
+    }
+
+    #[test]
+    fn a_person_who_was_asked_for_and_a_hang_up_is_no_success() {
+        let outcome = |twiml: Option<&str>, status| {
+            let mut entry = entry();
+            entry.report(CallTime::from_ms(5), &Report::HandedOff { status });
+            twiml.into_iter().for_each(|twiml| entry.twiml(twiml));
+            assert_eq!(entry.summary()["outcome"], Value::Null, "it is live");
+            entry.close();
+            entry.summary()["outcome"].clone()
+        };
+        let (person, completed) = (VirtualAgentStatus::LiveAgentHandoff, VirtualAgentStatus::Completed);
+        assert_eq!(outcome(Some("<Response><Hangup/></Response>"), person), "person-missed");
+        assert_eq!(outcome(Some("<Response><Dial>1</Dial></Response>"), person), "person");
+        assert_eq!(outcome(Some("<Response><Hangup/></Response>"), completed), "completed");
+        assert_eq!(outcome(None, VirtualAgentStatus::Failed), "failed");
     }
 
     #[test]

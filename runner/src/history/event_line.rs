@@ -3,7 +3,7 @@
 use dialbridge_core::Report;
 use dialbridge_core::call_facts::is_telephone_address;
 use dialbridge_core::report::{Field, FieldValue, Personal, Stages};
-use dialbridge_core::stages::StageLimits;
+use dialbridge_core::stages::{Interval, StageLimits, TurnStage};
 use serde_json::{Map, Value};
 
 use crate::telemetry::is_warning;
@@ -97,9 +97,19 @@ fn fields(report: &Report, words: bool, slow: StageLimits) -> Map<String, Value>
     line.insert("what".to_owned(), report.name().into());
     if let Report::Stages(stages) = report {
         line.insert("latencyMs".to_owned(), latency_ms(stages).into());
+        line.insert("intervals".to_owned(), intervals(stages));
         line.insert("slowStage".to_owned(), slow.slow_stage(stages).map(|slow_stage| slow_stage.stage.as_str()).into());
     }
     line
+}
+
+/// The beginning and the end of each stage that took any time.
+fn intervals(stages: &Stages) -> Value {
+    let all = TurnStage::ALL.into_iter().filter_map(|stage| Some((stage, stages.interval(stage)?)));
+    let long = all.filter(|(_, interval)| interval.ms() > 0);
+    long.map(|(stage, Interval { from, to })| (stage.as_str().to_owned(), [from.as_ms(), to.as_ms()].as_slice().into()))
+        .collect::<Map<String, Value>>()
+        .into()
 }
 
 fn note(report: &Report) -> Map<String, Value> {
@@ -275,5 +285,6 @@ mod tests {
         let line = |slow| event_line(&Report::Stages(Box::new(event.clone())), false, slow).unwrap();
         assert_eq!(line(StageLimits { agent_ms: Some(299), ..SLOW })["slowStage"], "agent");
         assert_eq!(line(SLOW)["slowStage"], Value::Null);
+        assert_eq!(line(SLOW)["intervals"]["agent"], json!([990, 1_300]));
     }
 }

@@ -3,7 +3,9 @@
 
 mod entry;
 mod event_line;
+mod last_hour;
 mod lines;
+mod outcome;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +15,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use entry::Entry;
+use event_line::latency_ms;
+use last_hour::LastHour;
+use outcome::CallOutcome;
 
-pub(crate) use entry::CallStart;
+pub(crate) use entry::{CallStart, KeptTape};
 
 /// How many finished calls are kept.
 pub const MAX_FINISHED: usize = 50;
@@ -41,6 +46,7 @@ struct Inner {
     live: BTreeMap<u64, Arc<WatchedEntry>>,
     finished: VecDeque<Arc<WatchedEntry>>,
     finished_bytes: usize,
+    last_hour: LastHour,
 }
 
 /// A call's entry, with a channel for its viewers.
@@ -80,17 +86,17 @@ impl History {
         self.0.changed.subscribe()
     }
 
-    /// The live calls, oldest first, with their number; and the finished calls, newest first.
+    /// The live calls, oldest first, with their number; the finished calls, newest first; and the last hour in figures.
     #[must_use]
-    pub fn summary(&self) -> Value {
-        let (live, finished, count) = {
+    pub fn summary(&self, now_ms: u64) -> Value {
+        let (live, finished, count, last_hour) = {
             let inner = self.lock();
             let live: Vec<Arc<WatchedEntry>> = inner.live.values().take(MAX_LISTED).cloned().collect();
-            (live, inner.finished.clone(), inner.live.len())
+            (live, inner.finished.clone(), inner.live.len(), inner.last_hour.summary(now_ms))
         };
         let live: Vec<Value> = live.iter().map(|watched| watched.entry().summary()).collect();
         let finished: Vec<Value> = finished.iter().rev().map(|watched| watched.entry().summary()).collect();
-        json!({ "liveCount": count, "live": live, "finished": finished })
+        json!({ "liveCount": count, "live": live, "finished": finished, "lastHour": last_hour })
     }
 
     /// Watches the call with this id.
@@ -111,7 +117,11 @@ impl History {
     fn finish(&self, id: u64) {
         let mut inner = self.lock();
         let Some(watched) = inner.live.remove(&id) else { return };
-        inner.finished_bytes += watched.entry().bytes();
+        {
+            let entry = watched.entry();
+            inner.finished_bytes += entry.bytes();
+            inner.last_hour.add_call(entry.last_at_ms(), entry.outcome().is_some_and(CallOutcome::is_failure));
+        }
         inner.finished.push_back(watched);
         while inner.finished.len() > MAX_FINISHED || inner.finished_bytes > MAX_FINISHED_BYTES {
             let Some(oldest) = inner.finished.pop_front() else { break };
@@ -137,11 +147,20 @@ pub(crate) struct HistoryWriter {
 impl HistoryWriter {
     /// Adds a report.
     pub(crate) fn report(&self, at: CallTime, report: &Report) {
-        self.watched.entry().report(at, report);
+        let at_ms = {
+            let mut entry = self.watched.entry();
+            entry.report(at, report);
+            entry.last_at_ms()
+        };
+        if let Report::Stages(stages) = report
+            && let Some(wait_ms) = latency_ms(stages)
+        {
+            self.history.lock().last_hour.add_wait(at_ms, wait_ms);
+        }
         self.notify();
     }
 
-    /// Adds the TwiML that a phone call would get at this point.
+    /// Notes the TwiML that the call gets at this point.
     pub(crate) fn twiml(&self, twiml: &str) {
         self.watched.entry().twiml(twiml);
         self.notify();
@@ -182,6 +201,11 @@ impl CallWatcher {
         (entry.summary(), entry.lines_after(0).into_iter().map(|(_, line)| line).collect())
     }
 
+    /// The call's tape.
+    pub(crate) fn tape(&self) -> KeptTape {
+        self.watched.entry().tape()
+    }
+
     /// The lines since the last read, and whether the call is over.
     pub(crate) fn new_lines(&mut self) -> (Vec<Arc<str>>, bool) {
         self.changes.mark_unchanged();
@@ -214,15 +238,16 @@ mod tests {
             call_sid: CallSid::new(call_sid).unwrap(),
             agent: "default".to_owned(),
             language: "en-US".to_owned(),
-            kind: "phone",
+            kind: "browser",
             began_ms: 0,
             words,
             slow: StageLimits::NONE,
+            tape: None,
         }
     }
 
     fn count(history: &History, list: &str) -> usize {
-        history.summary()[list].as_array().unwrap().len()
+        history.summary(0)[list].as_array().unwrap().len()
     }
 
     #[test]
@@ -237,7 +262,7 @@ mod tests {
             );
         }
         assert_eq!((count(&history, "live"), count(&history, "finished")), (0, MAX_FINISHED));
-        assert_eq!(history.summary()["finished"][0]["callSid"], "CA59", "the last one first");
+        assert_eq!(history.summary(0)["finished"][0]["callSid"], "CA59", "the last one first");
         assert!(history.by_call_sid(&CallSid::new("CA59").unwrap()).is_some());
         assert!(history.by_call_sid(&CallSid::new("CA9").unwrap()).is_none());
     }
@@ -260,7 +285,7 @@ mod tests {
     fn many_live_calls_are_counted_and_a_hundred_listed() {
         let history = History::default();
         let _records: Vec<HistoryWriter> = (0..250).map(|n| history.begin(start(&format!("CA{n}"), false))).collect();
-        assert_eq!((count(&history, "live"), &history.summary()["liveCount"]), (MAX_LISTED, &250.into()));
+        assert_eq!((count(&history, "live"), &history.summary(0)["liveCount"]), (MAX_LISTED, &250.into()));
     }
 
     #[tokio::test]

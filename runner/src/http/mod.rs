@@ -16,6 +16,7 @@ mod routes;
 mod server;
 mod softphone;
 mod status;
+mod tapes;
 mod voice;
 // Public for the fuzz targets only, which call everything that reads bytes from outside.
 #[doc(hidden)]

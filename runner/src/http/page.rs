@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use super::admin::{allowed, log_in, log_out, login, may_change};
 use super::answer::{Answer, HTML, Refusal, json_answer, not_allowed, not_found, text, with_type};
 use super::events::{EventStream, LongAnswer, Source, Viewer, whole};
-use super::{softphone, status};
+use super::{softphone, status, tapes};
 use crate::history::History;
 use crate::service::admin::Admin;
 use crate::service::agent_check::AgentChecks;
@@ -23,13 +23,20 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The files of the page, which are part of this program.
-const FILES: [(&str, &str, &str); 13] = [
+const FILES: [(&str, &str, &str); 20] = [
     ("page.css", "text/css", include_str!("../../page/page.css")),
+    ("calls.css", "text/css", include_str!("../../page/calls.css")),
+    ("lanes.css", "text/css", include_str!("../../page/lanes.css")),
     ("icon.svg", "image/svg+xml", include_str!("../../page/icon.svg")),
     ("page.js", JAVASCRIPT, include_str!("../../page/page.js")),
     ("dom.js", JAVASCRIPT, include_str!("../../page/dom.js")),
     ("agents.js", JAVASCRIPT, include_str!("../../page/agents.js")),
     ("calls.js", JAVASCRIPT, include_str!("../../page/calls.js")),
+    ("call_item.js", JAVASCRIPT, include_str!("../../page/call_item.js")),
+    ("strip.js", JAVASCRIPT, include_str!("../../page/strip.js")),
+    ("call_view.js", JAVASCRIPT, include_str!("../../page/call_view.js")),
+    ("lanes.js", JAVASCRIPT, include_str!("../../page/lanes.js")),
+    ("recording.js", JAVASCRIPT, include_str!("../../page/recording.js")),
     ("timeline.js", JAVASCRIPT, include_str!("../../page/timeline.js")),
     ("softphone.js", JAVASCRIPT, include_str!("../../page/softphone.js")),
     ("call.js", JAVASCRIPT, include_str!("../../page/call.js")),
@@ -100,6 +107,7 @@ async fn admin_route(page: &Arc<Page>, request: Request<Incoming>, path: &str) -
             let viewer = Viewer::enter(page)?;
             return Ok(EventStream::answer(Source::calls(viewer, page.history.changes())));
         }
+        (_, Some(name), ..) if is_get && name.contains('/') => tapes::give(page, name).await,
         (_, Some(name), ..) if is_get => call(&page.history, name),
         (_, _, Some(call_sid), _) if is_get => return softphone::events(page, call_sid).await,
         (.., Some(name)) if request.method() == Method::POST => check(&page.checks, name).await,

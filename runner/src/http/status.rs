@@ -8,7 +8,7 @@ use crate::settings::{AgentConfig, Config, Platform};
 
 /// The calls, and the name of this instance.
 pub(super) fn calls(page: &Page) -> Value {
-    let mut calls = page.history.summary();
+    let mut calls = page.history.summary(page.admission.clock.now_ms());
     calls["instance"] = page.instance.as_str().into();
     calls
 }

@@ -15,6 +15,7 @@ use crate::call::context::CallKind;
 use crate::call::tape_recorder::TapeRecorder;
 use crate::media::media_socket::MediaSocket;
 use crate::settings::PublicUrl;
+use crate::tape_files::tape_path;
 use crate::telemetry::CallIdentity;
 use crate::twilio::rest::RestCall;
 use crate::twilio::ticket::Ticket;
@@ -50,7 +51,8 @@ impl CallRunner {
         let recorder = match (&self.setup.tapes, settings.record_dir.as_deref()) {
             (Some(test), _) => Some(TapeRecorder::for_test(test.clone(), call_sid, edition, &config)),
             (None, Some(folder)) => {
-                Some(TapeRecorder::begin(folder, settings.tape_mask, call_sid, *issued_ms, edition, &config))
+                let path = tape_path(folder, call_sid, *issued_ms);
+                Some(TapeRecorder::begin(&path, settings.tape_mask, call_sid, edition, &config))
             }
             (None, None) => None,
         };

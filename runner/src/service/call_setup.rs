@@ -1,5 +1,6 @@
 //! A ticket becomes a call: its settings for core, and the context that it runs in.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::call::tape_recorder::CallTape;
 use crate::call::watch::Watch;
 use crate::history::{CallStart, History};
 use crate::settings::{AgentConfig, Limits, PublicUrl};
+use crate::tape_files::tape_path;
 use crate::telemetry::log_limit::LogLimit;
 use crate::twilio::actions::DialAction;
 use crate::twilio::rest::RestClient;
@@ -93,6 +95,7 @@ impl CallSetup {
     /// What the history is told when the call starts.
     fn call_start(&self, ticket: &Ticket, language: &str, kind: CallKind, settings: &AgentConfig) -> CallStart {
         let is_browser = kind == CallKind::Browser;
+        let folder_tape = |folder: &Path| tape_path(folder, &ticket.call_sid, ticket.issued_ms);
         CallStart {
             call_sid: ticket.call_sid.clone(),
             agent: ticket.info.agent.clone(),
@@ -101,6 +104,8 @@ impl CallSetup {
             began_ms: self.admission.clock.now_ms(),
             words: is_browser || self.admission.config.page_transcripts,
             slow: settings.slow,
+            // A test that gets the tapes has them in no folder.
+            tape: settings.record_dir.as_deref().filter(|_| self.tapes.is_none()).map(folder_tape),
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Page {
     pub(crate) history: History,
     /// The places for viewers.
     pub(crate) viewers: Arc<Semaphore>,
+    /// The place for whoever reads a tape: one at a time, because a tape is large.
+    pub(crate) tape_reader: Arc<Semaphore>,
     /// A random name for this process, so that people can tell instances apart.
     pub(crate) instance: String,
     pub(crate) started_ms: u64,
@@ -38,6 +40,7 @@ impl Page {
             checks: AgentChecks::new(admission.clone(), agents),
             history,
             viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
+            tape_reader: Arc::new(Semaphore::new(1)),
             instance: instance_name(),
             started_ms: admission.clock.now_ms(),
             has_rest: runner.setup.rest.is_some(),

@@ -59,6 +59,23 @@ async fn a_phone_call_is_shown_live_and_afterwards_without_a_word_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_asks_for_a_person_and_is_hung_up_on_is_told_from_one_that_goes_on() {
+    for (url, outcome) in [("", "person-missed"), ("https://example.com/next", "person")] {
+        let harness = harness().settings(|settings| settings.set("END_OF_INTERACTION_URL", url)).start();
+        harness.call(bakery()).await;
+        let calls = json(&harness, "/calls.json").await;
+        assert_eq!(calls["finished"][0]["outcome"], outcome, "{url}");
+        let hour = &calls["lastHour"];
+        assert_eq!((&hour["calls"], &hour["failed"], &hour["callsByMinute"][59]), (&1.into(), &0.into(), &1.into()));
+        assert!(
+            hour["medianMs"].as_u64().unwrap() >= 250 && hour["p95Ms"].as_u64() >= hour["medianMs"].as_u64(),
+            "{hour}"
+        );
+        assert!(!json(&harness, "/calls/1.json").await.to_string().contains("example.com"), "the TwiML is not shown");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn words_of_phone_calls_are_shown_where_they_are_allowed() {
     let harness = harness().settings(|settings| settings.set("PAGE_TRANSCRIPTS", "true")).start();
     harness.call(bakery()).await;

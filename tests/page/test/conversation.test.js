@@ -45,12 +45,14 @@ describe('a conversation', () => {
   it('hears the agent, understands, interrupts, and ends with the hand-off', async () => {
     await tab.click('#call');
     await tab.shows('#status', 'Connected');
-    await tab.shows('#live-rows', 'browser');
+    await tab.shows('#live-list', 'browser');
     await tab.shows('#conversation', 'Corner Bakery, good morning');
     await tab.until('document.getElementById("loudspeaker").value > 0.1', 'the agent is heard');
     await tab.shows('#conversation', 'You\n“[1.8 s of speech]”', 20_000);
     await tab.shows('#conversation', 'order.bread');
-    await tab.shows('#live-rows', 'agent speaks');
+    await tab.shows('#live-list', 'agent speaks');
+    await tab.click('#live-list summary');
+    await tab.shows('#live-list .timeline', 'order.bread');
     await tab.shows('#conversation', 'You interrupt', 20_000);
     await screenshots(tab, 'live');
     await tab.shows('#conversation', 'order.time');
@@ -75,8 +77,9 @@ describe('a conversation', () => {
 
   it('keeps the call with its timeline', async () => {
     await tab.shows('#live', '0 live calls');
-    await tab.click('#finished-list summary');
+    // It was open while it was live, so it is open now.
     await tab.shows('#finished-list', 'interrupts (by speech)');
+    assert.equal(await tab.text('#finished-list .outcome'), 'to a person');
     const timeline = await tab.text('#finished-list');
     for (const part of ['live-agent-handoff', '4 turns', 'Two loaves of rye bread', 'is over: stop']) {
       assert.ok(timeline.includes(part), `${part} in ${timeline}`);

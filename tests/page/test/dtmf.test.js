@@ -85,6 +85,7 @@ describe('without a mouse', () => {
   });
 
   it('no key stands in the page, in its calls or in the log', async () => {
+    await tab.shows('#live', '0 live calls');
     await tab.click('#finished-list li:last-child summary');
     await tab.shows('#finished-list', 'has pressed 4 keys');
     const calls = await service.json('/calls.json');

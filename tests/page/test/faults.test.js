@@ -108,9 +108,17 @@ describe('trouble', () => {
     await tab.shows('[aria-label="Agent bakery"]', 'Answers the starting text');
     await tab.get('document.getElementById("agent").value = "down"');
     await tab.click('#call');
-    await tab.shows('#conversation', 'The agent does not answer: UNAVAILABLE');
+    await tab.shows('#conversation', 'UNAVAILABLE');
     await tab.shows('#handoff', 'We are sorry, there is a technical problem.');
     await tab.shows('#status', 'The agent has failed.');
+    assert.match(await tab.text('#conversation'), /The agent does not answer \(\d times\): UNAVAILABLE/);
+    assert.equal(await tab.get('document.querySelectorAll("#conversation .bad").length'), 1, 'one line for all of them');
+    await tab.until('document.querySelector("#finished-list .outcome.bad")', 'the failed call');
+    await tab.click('#finished-list summary');
+    await tab.shows('#finished-list', 'times, last at');
+    assert.ok((await tab.get('document.querySelectorAll("#finished-list .mark.fault").length')) > 1, 'each has its mark');
+    assert.doesNotMatch(await tab.text('#finished-list'), /undefined|false|null/);
+    assert.equal(await tab.get('document.querySelectorAll("#finished-list li.bad strong").length'), 1);
     await screenshots(tab, 'down');
     await tab.close();
   });

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Draft, first_sentence, slug, write_new};
+use super::{Draft, first_sentence, quoted, slug, write_new};
 use crate::files;
 
 /// The largest export that is read, in bytes.
@@ -36,7 +36,7 @@ pub fn import(path: &Path, folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>),
         });
         let Some(path) = path.into_iter().find(|path| !written.contains(path)) else { continue };
         let (draft, more) = draft(name, case);
-        write_new(&path, draft.0.as_bytes())?;
+        write_new(&path, draft.as_str().as_bytes())?;
         notes.extend(more.into_iter().map(|note| format!("{}: {note}", path.display())));
         written.push(path);
     }
@@ -74,7 +74,7 @@ fn draft(name: &str, case: &Value) -> (Draft, Vec<String>) {
     // A call begins with a text that the agent greets to. The case says which.
     let first = turns.first().and_then(|turn| turn.pointer("/userInput/input/text/text")?.as_str());
     if let Some(first) = first {
-        draft.line(&format!("settings = {{ DIALOGFLOW_STARTING_TEXT = {} }}", super::quoted(first)));
+        draft.line(&format!("settings = {{ DIALOGFLOW_STARTING_TEXT = {} }}", quoted(first)));
     } else {
         draft.line("\n[[step]]");
     }

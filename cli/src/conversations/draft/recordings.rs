@@ -29,5 +29,5 @@ pub fn of_recordings(recordings: &[PathBuf], out: &Path) -> Result<(), String> {
     }
     draft.line("\n[end.expect]");
     draft.line("warnings = 0");
-    write_new(out, draft.0.as_bytes())
+    write_new(out, draft.as_str().as_bytes())
 }

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::*;
 use crate::conversations::{Action, ConversationFile};
 
