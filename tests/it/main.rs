@@ -42,6 +42,7 @@ mod bare_media;
 mod barge_in;
 mod call_facts;
 mod call_flow;
+mod call_log;
 mod ces;
 mod conversation;
 mod conversations;

@@ -484,7 +484,7 @@ fn seconds(ms: u64) -> f64 {
     std::time::Duration::from_millis(ms).as_secs_f64()
 }
 
-fn result_of(result: Option<UpdateResult>) -> &'static str {
+pub(super) fn result_of(result: Option<UpdateResult>) -> &'static str {
     match result {
         Some(UpdateResult::Accepted) => "accepted",
         Some(UpdateResult::CallGone) => "call-gone",
