@@ -64,6 +64,7 @@ mod metrics;
 mod overload;
 mod page;
 mod readme;
+mod recording;
 mod relay;
 mod routing;
 mod settings;

@@ -11,6 +11,7 @@ pub mod drain;
 mod failures;
 pub mod lab_agents;
 pub(crate) mod page;
+mod record_folders;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,8 +119,9 @@ impl Service {
     ///
     /// # Errors
     /// [`StartError`] when something is missing that every call needs.
-    pub fn new(config: Config, dependencies: Dependencies) -> Result<Arc<Self>, StartError> {
+    pub fn new(mut config: Config, dependencies: Dependencies) -> Result<Arc<Self>, StartError> {
         let Dependencies { dial, clock, watch, tapes } = dependencies;
+        record_folders::prepare(&mut config);
         let tokens = &config.twilio.auth_tokens;
         let signer = TicketSigner::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
         let client = HttpClient::new(dial.clone()).map_err(StartError::Tls)?;
