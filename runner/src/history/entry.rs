@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use dialbridge_core::report::CloseReason;
 use dialbridge_core::stages::StageLimits;
 use dialbridge_core::{CallSid, CallTime, Report};
 use serde_json::{Map, Value, json};
@@ -71,6 +72,8 @@ enum CallPhase {
     Ending,
     /// The call is over.
     Over,
+    /// The stream was closed before its start: a probe, such as `doctor`'s.
+    NoCall,
 }
 
 impl CallPhase {
@@ -82,7 +85,7 @@ impl CallPhase {
             Self::Thinking => "agent thinks",
             Self::Speaking => "agent speaks",
             Self::Ending => "ending",
-            Self::Over => "over",
+            Self::Over | Self::NoCall => "over",
         }
     }
 
@@ -90,6 +93,9 @@ impl CallPhase {
     fn after(self, report: &Report) -> Self {
         let is_speaking = self == Self::Speaking;
         let next = match report {
+            Report::Ended { reason: CloseReason::MediaStreamClosed, .. } if self == Self::Opening => {
+                return Self::NoCall;
+            }
             Report::Ended { .. } => return Self::Over,
             Report::HandedOff { .. } => return Self::Ending,
             Report::Started { .. } | Report::Played { .. } => Self::Listening,
@@ -137,7 +143,7 @@ impl CallPhase {
             | Report::AnswerTruncated { .. }
             | Report::LimitReached(_) => self,
         };
-        if matches!(self, Self::Ending | Self::Over) { self } else { next }
+        if matches!(self, Self::Ending | Self::Over | Self::NoCall) { self } else { next }
     }
 }
 
@@ -197,14 +203,21 @@ impl Entry {
 
     /// Marks the call as over, whether that was reported or not.
     pub(super) fn close(&mut self) {
-        self.state = CallPhase::Over;
+        if !self.is_over() {
+            self.state = CallPhase::Over;
+        }
         if self.ended.is_none() {
             self.ended = Some((self.last_ms, "broke off".to_owned()));
         }
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.state == CallPhase::Over
+        matches!(self.state, CallPhase::Over | CallPhase::NoCall)
+    }
+
+    /// Whether there was a call. If not, the list of finished calls leaves it out.
+    pub(super) fn is_call(&self) -> bool {
+        self.state != CallPhase::NoCall
     }
 
     /// The call as the list shows it.
@@ -233,7 +246,7 @@ mod tests {
     use super::*;
     use dialbridge_core::agent::Intent;
     use dialbridge_core::ending::VirtualAgentStatus;
-    use dialbridge_core::report::{AudioAccount, BargeInBy, CloseReason, EndFoundBy};
+    use dialbridge_core::report::{AudioAccount, BargeInBy, EndFoundBy};
     use dialbridge_core::{StreamSid, TurnId};
 
     fn entry() -> Entry {

@@ -111,8 +111,11 @@ impl History {
     fn finish(&self, id: u64) {
         let mut inner = self.lock();
         let Some(watched) = inner.live.remove(&id) else { return };
-        inner.finished_bytes += watched.entry().bytes();
-        inner.finished.push_back(watched);
+        let bytes = { Some(watched.entry()).filter(|entry| entry.is_call()).map(|entry| entry.bytes()) };
+        if let Some(bytes) = bytes {
+            inner.finished_bytes += bytes;
+            inner.finished.push_back(watched);
+        }
         while inner.finished.len() > MAX_FINISHED || inner.finished_bytes > MAX_FINISHED_BYTES {
             let Some(oldest) = inner.finished.pop_front() else { break };
             inner.finished_bytes -= oldest.entry().bytes();

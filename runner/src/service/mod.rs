@@ -217,7 +217,7 @@ impl Service {
         client.prompts.fetch(&format!("text:{words}"), language, &client.speech).await
     }
 
-    /// All metrics of this instance, in the format of Prometheus.
+    /// All metrics of this instance, in the format of OpenMetrics.
     #[must_use]
     pub fn metrics_text(&self) -> String {
         for (name, agent) in &self.admission.config.agents {
@@ -230,6 +230,7 @@ impl Service {
             waiting_sockets: self.admission.calls.waiting(),
             connections,
             streams,
+            is_ready: self.admission.is_ready(),
             is_draining: self.admission.drain.is_draining(),
             ..Now::default()
         })

@@ -36,7 +36,7 @@ pub use call_log::is_warning;
 pub(crate) use call_telemetry::CallIdentity;
 pub use call_telemetry::CallTelemetry;
 pub use metrics::RefusalReason;
-pub(crate) use metrics::{CONTENT_TYPE, Now};
+pub(crate) use metrics::{Now, TextFormat};
 
 /// What all calls of an instance share.
 #[derive(Debug)]
