@@ -8,6 +8,7 @@ use dialbridge_core::stages::StageLimits;
 use dialbridge_core::{CallSid, CallTime, Report};
 use serde_json::{Map, Value, json};
 
+use super::archive::Archive;
 use super::event_line::{event_line, latency_ms};
 use super::lines::Lines;
 
@@ -48,7 +49,7 @@ pub(super) struct Entry {
     turns: u32,
     failed: u32,
     latencies_ms: VecDeque<u64>,
-    status: Option<&'static str>,
+    status: Option<String>,
     ended: Option<(u64, String)>,
     /// The call time of the last report.
     last_ms: u64,
@@ -168,6 +169,43 @@ impl Entry {
         &self.start.call_sid
     }
 
+    /// A finished call of an archive. `None` if it cannot be one.
+    pub(super) fn of_json(id: u64, kept: &Value) -> Option<Self> {
+        let (call, lines) = (&kept["call"], kept["lines"].as_array()?);
+        let text = |name: &str| call[name].as_str().map(ToOwned::to_owned);
+        let count = |name: &str| u32::try_from(call[name].as_u64()?).ok();
+        let start = CallStart {
+            call_sid: CallSid::new(call["callSid"].as_str()?).ok()?,
+            agent: text("agent")?,
+            language: text("language")?,
+            kind: if call["kind"] == "browser" { "browser" } else { "phone" },
+            began_ms: call["beganMs"].as_u64()?,
+            words: true,
+            slow: StageLimits::NONE,
+        };
+        let mut entry = Self::new(id, start);
+        entry.state = CallPhase::Over;
+        (entry.turns, entry.failed) = (count("turns")?, count("failed")?);
+        entry.latencies_ms =
+            call["latenciesMs"].as_array()?.iter().filter_map(Value::as_u64).take(MAX_LATENCIES).collect();
+        entry.status = text("status");
+        entry.ended = Some((call["tookMs"].as_u64()?, text("reason")?));
+        for line in lines.iter().filter_map(Value::as_object) {
+            let at_ms = line.get("atMs").and_then(Value::as_u64).unwrap_or_default();
+            entry.lines.add(at_ms, line.clone(), false);
+        }
+        Some(entry)
+    }
+
+    /// Keeps a finished call beyond this instance.
+    pub(super) fn keep_in(&self, archive: &Archive) {
+        if self.is_call() {
+            let lines: Vec<Arc<str>> = self.lines.after(0).into_iter().map(|(_, line)| line).collect();
+            let text = format!("{{\"call\":{},\"lines\":[{}]}}", self.summary(), lines.join(","));
+            archive.keep(self.start.call_sid.as_str(), self.start.began_ms, text);
+        }
+    }
+
     /// Adds a report.
     pub(super) fn report(&mut self, at: CallTime, report: &Report) {
         self.last_ms = at.as_ms();
@@ -183,7 +221,7 @@ impl Entry {
             self.failed += 1;
         }
         if let Report::HandedOff { status } = report {
-            self.status = Some(status.as_str());
+            self.status = Some(status.as_str().to_owned());
         }
         if let Report::Ended { reason, .. } = report {
             self.ended = Some((at.as_ms(), reason.to_string()));

@@ -1,6 +1,8 @@
 //! The calls of this instance as the page shows them: the live ones and the last finished ones. All of it is in memory
-//! and bounded by count and by bytes. Without a page nothing is kept.
+//! and bounded by count and by bytes. Without a page nothing is kept. With `HISTORY_DIR` the finished ones are in a folder too,
+//! and an instance that starts shows the last ones of it.
 
+mod archive;
 mod entry;
 mod event_line;
 mod lines;
@@ -14,6 +16,7 @@ use tokio::sync::watch;
 
 use entry::Entry;
 
+pub(crate) use archive::Archive;
 pub(crate) use entry::CallStart;
 
 /// How many finished calls are kept.
@@ -33,6 +36,7 @@ pub struct History(Arc<Shared>);
 struct Shared {
     inner: Mutex<Inner>,
     changed: watch::Sender<()>,
+    archive: Option<Archive>,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +61,24 @@ impl WatchedEntry {
 }
 
 impl History {
+    /// The calls that an archive has, oldest first, and those to come.
+    pub(crate) fn with_archive(archive: Archive, calls: &[Value]) -> Self {
+        let history = Self(Arc::new(Shared { archive: Some(archive), ..Shared::default() }));
+        let mut inner = history.lock();
+        for call in calls {
+            let id = inner.last_id + 1;
+            if let Some(entry) = Entry::of_json(id, call) {
+                inner.last_id = id;
+                inner.add_finished(Arc::new(WatchedEntry {
+                    entry: Mutex::new(entry),
+                    changed: watch::Sender::default(),
+                }));
+            }
+        }
+        drop(inner);
+        history
+    }
+
     /// Adds a call that begins.
     pub(crate) fn begin(&self, start: CallStart) -> HistoryWriter {
         let mut inner = self.lock();
@@ -111,21 +133,29 @@ impl History {
     fn finish(&self, id: u64) {
         let mut inner = self.lock();
         let Some(watched) = inner.live.remove(&id) else { return };
-        let bytes = { Some(watched.entry()).filter(|entry| entry.is_call()).map(|entry| entry.bytes()) };
-        if let Some(bytes) = bytes {
-            inner.finished_bytes += bytes;
-            inner.finished.push_back(watched);
-        }
-        while inner.finished.len() > MAX_FINISHED || inner.finished_bytes > MAX_FINISHED_BYTES {
-            let Some(oldest) = inner.finished.pop_front() else { break };
-            inner.finished_bytes -= oldest.entry().bytes();
+        if watched.entry().is_call() {
+            inner.add_finished(watched.clone());
         }
         drop(inner);
+        if let Some(archive) = self.0.archive.as_ref() {
+            watched.entry().keep_in(archive);
+        }
         self.notify();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn add_finished(&mut self, watched: Arc<WatchedEntry>) {
+        self.finished_bytes += watched.entry().bytes();
+        self.finished.push_back(watched);
+        while self.finished.len() > MAX_FINISHED || self.finished_bytes > MAX_FINISHED_BYTES {
+            let Some(oldest) = self.finished.pop_front() else { break };
+            self.finished_bytes -= oldest.entry().bytes();
+        }
     }
 }
 

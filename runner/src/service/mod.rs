@@ -9,9 +9,9 @@ pub(crate) mod call_runner;
 mod call_setup;
 pub mod drain;
 mod failures;
+mod kept_folders;
 pub mod lab_agents;
 pub(crate) mod page;
-mod record_folders;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,7 +121,8 @@ impl Service {
     /// [`StartError`] when something is missing that every call needs.
     pub fn new(mut config: Config, dependencies: Dependencies) -> Result<Arc<Self>, StartError> {
         let Dependencies { dial, clock, watch, tapes } = dependencies;
-        record_folders::prepare(&mut config);
+        kept_folders::prepare(&mut config);
+        let history = kept_folders::history(&config, clock);
         let tokens = &config.twilio.auth_tokens;
         let signer = TicketSigner::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
         let client = HttpClient::new(dial.clone()).map_err(StartError::Tls)?;
@@ -143,7 +144,6 @@ impl Service {
             config: Arc::new(config),
         });
         let admin = Arc::new(Admin::new(&admission));
-        let history = admission.config.has_page().then(History::default);
         let setup = CallSetup {
             admission: admission.clone(),
             agents: Arc::new(agents),
