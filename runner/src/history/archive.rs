@@ -41,6 +41,7 @@ struct KeptCall {
 struct Folder {
     path: PathBuf,
     days: u64,
+    max_bytes: u64,
     clock: WallClock,
 }
 
@@ -59,7 +60,7 @@ impl Archive {
     /// # Errors
     /// The folder cannot be read.
     pub(crate) fn open(path: &Path, days: u64, clock: WallClock, most: usize) -> io::Result<(Self, Vec<Value>)> {
-        let folder = Folder { path: path.to_owned(), days, clock };
+        let folder = Folder { path: path.to_owned(), days, max_bytes: MAX_FOLDER_BYTES, clock };
         folder.prune()?;
         let mut calls: Vec<OwnFile> =
             folder.files()?.into_iter().filter(|file| has_ending(&file.path, "json")).collect();
@@ -113,7 +114,7 @@ impl Folder {
         let mut bytes: u64 = files.iter().map(|file| file.bytes).sum();
         let oldest_ms = self.clock.now_ms().saturating_sub(self.days * MS_PER_DAY);
         for file in &files {
-            if file.began_ms >= oldest_ms && bytes <= MAX_FOLDER_BYTES {
+            if file.began_ms >= oldest_ms && bytes <= self.max_bytes {
                 break;
             }
             // Another instance may have deleted it.
@@ -131,10 +132,10 @@ impl Folder {
     }
 }
 
-/// A file with a name of ours, `CALLSID-MILLISECONDS.json`, or `.jsonl` for a tape.
+/// A file with a name of ours, `CALLSID-MILLISECONDS.json`, `.jsonl` for a tape, or `.part` if it was never whole.
 fn own_file(file: &fs::DirEntry) -> Option<OwnFile> {
     let (path, name) = (file.path(), file.file_name().into_string().ok()?);
-    let stem = name.strip_suffix(".json").or_else(|| name.strip_suffix(".jsonl"))?;
+    let stem = [".json", ".jsonl", ".part"].into_iter().find_map(|ending| name.strip_suffix(ending))?;
     let (call_sid, began_ms) = stem.rsplit_once('-')?;
     let began_ms = began_ms.parse().ok().filter(|_| call_sid.starts_with("CA"))?;
     Some(OwnFile { began_ms, path, bytes: file.metadata().ok()?.len() })
@@ -149,4 +150,45 @@ fn read(path: &Path) -> Option<Value> {
     let mut text = String::new();
     fs::File::open(path).ok()?.take(MAX_FILE_BYTES).read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of files with these names, each of ten bytes, at the end of the eighth day.
+    fn left(test: &str, names: &[&str], max_bytes: u64) -> Vec<String> {
+        let path = std::env::temp_dir().join(format!("dialbridge-archive-{test}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        for name in names {
+            fs::write(path.join(name), "0123456789").unwrap();
+        }
+        let clock = WallClock::Since { began_ms: 8 * MS_PER_DAY, at: tokio::time::Instant::now() };
+        Folder { path: path.clone(), days: 7, max_bytes, clock }.prune().unwrap();
+        let mut left: Vec<String> =
+            fs::read_dir(&path).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        left.sort();
+        fs::remove_dir_all(path).unwrap();
+        left
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_go_by_age_and_files_of_others_stay() {
+        let names = [
+            "CA1-86399999.json",
+            "CA1-86399999.jsonl",
+            "CA1-1.part",
+            "CA2-86400000.json",
+            "notes.txt",
+            "notes-1.json",
+            "CA3-1.wav",
+        ];
+        assert_eq!(left("age", &names, 1_000), ["CA2-86400000.json", "CA3-1.wav", "notes-1.json", "notes.txt"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_calls_go_when_all_are_too_large() {
+        let names = ["CA1-600000003.json", "CA2-600000001.jsonl", "CA3-600000002.json"];
+        assert_eq!(left("size", &names, 20), ["CA1-600000003.json", "CA3-600000002.json"]);
+    }
 }
