@@ -71,6 +71,12 @@ impl Stages {
         self.first_audio_played.map(|to| Interval { from, to: to.max(from) })
     }
 
+    /// Whether the caller spoke. In any other turn he does not wait for an answer to his words.
+    #[must_use]
+    pub fn is_spoken(&self) -> bool {
+        self.input == "audio" && (self.speech_ended.is_some() || self.final_transcript.is_some())
+    }
+
     /// The interval of a stage. `None` if the stage did not finish. Stages follow each other without a gap. If the
     /// input is not audio, there is no waiting and no recogniser stage.
     #[must_use]

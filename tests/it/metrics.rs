@@ -81,10 +81,11 @@ async fn a_call_to_the_bakery_is_counted_exactly() {
     assert_eq!(figures.of_agent("caller_audio_seconds_total", "outcome=\"after-end\""), seconds(after_end));
     assert!(written > 0 && resent == 0);
 
-    // Four answers were heard. Each stage of each has a time, and each time is in the right bucket.
-    assert_eq!(figures.of_agent("turn_seconds_count", ""), 4.0);
+    // Three answers to words were heard; nobody waits for the greeting. Each stage of each has a time, and each time is in the
+    // right bucket.
+    assert_eq!(figures.of_agent("turn_seconds_count", ""), 3.0);
     for (stage, count) in
-        [("waiting", 3.0), ("recogniser", 3.0), ("agent", 4.0), ("first-audio", 4.0), ("playout", 4.0)]
+        [("waiting", 3.0), ("recogniser", 3.0), ("agent", 3.0), ("first-audio", 3.0), ("playout", 3.0)]
     {
         assert_eq!(figures.of_agent("turn_stage_seconds_count", &format!("stage=\"{stage}\"")), count, "{stage}");
         assert_eq!(
@@ -95,7 +96,7 @@ async fn a_call_to_the_bakery_is_counted_exactly() {
     }
     // The bakery thinks for 250 ms, and its voice detector waits for 700 ms.
     assert_eq!(figures.of_agent("turn_stage_seconds_bucket", "le=\"0.1\",stage=\"agent\""), 0.0);
-    assert_eq!(figures.of_agent("turn_stage_seconds_bucket", "le=\"0.5\",stage=\"agent\""), 4.0);
+    assert_eq!(figures.of_agent("turn_stage_seconds_bucket", "le=\"0.5\",stage=\"agent\""), 3.0);
     assert_eq!(figures.of_agent("turn_stage_seconds_bucket", "le=\"0.5\",stage=\"recogniser\""), 0.0);
     assert_eq!(figures.of_agent("turn_stage_seconds_bucket", "le=\"1.0\",stage=\"recogniser\""), 3.0);
     assert_eq!(figures.get("dialbridge_live_calls"), 0.0);
@@ -116,7 +117,39 @@ async fn gauges_show_what_is_going_on() {
     assert_eq!(figures.get("dialbridge_waiting_sockets"), 1.0);
     assert_eq!(figures.get("dialbridge_agent_connections"), 1.0);
     assert_eq!(figures.get("dialbridge_agent_streams"), 1.0);
-    assert_eq!(figures.get("dialbridge_draining"), 0.0);
+    assert_eq!((figures.get("dialbridge_ready"), figures.get("dialbridge_draining")), (0.0, 0.0));
+    harness.service.clone().warm_up().await;
+    assert_eq!(Figures::of(&harness).await.get("dialbridge_ready"), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_without_words_is_no_wait() {
+    let script = "[start]\ntone = { hz = 400, ms = 300 }\n[other_digits]\ntone = { hz = 400, ms = 300 }";
+    let harness = Harness::with_script(script).start();
+    harness.call(vec![press(When::AgentSilent(300), "4711#"), hang_up(When::AgentSilent(900))]).await;
+    let figures = Figures::of(&harness).await;
+    assert_eq!(figures.of_agent("turns_total", "input=\"digits\""), 1.0);
+    assert_eq!(figures.moved("dialbridge_turn_seconds"), []);
+    assert_eq!(figures.moved("dialbridge_turn_stage_seconds"), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_media_stream_that_is_only_opened_and_closed_is_no_call() {
+    let harness = Harness::with_script("").start();
+    let (media, _) = voice_url(&harness.pipes, "CA1").await;
+    RawSocket::open(&harness.pipes, &media).await.unwrap().end().await;
+    let figures = Figures::of(&harness).await;
+    assert_eq!(figures.moved("dialbridge_calls"), []);
+    let listed = harness.service.history().unwrap().summary(0);
+    assert_eq!((&listed["liveCount"], listed["finished"].as_array().unwrap().len()), (&0.into(), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collector_that_does_not_read_openmetrics_gets_the_classic_format() {
+    let harness = Harness::with_script("").start();
+    let answer = post(&harness.pipes, "GET /metrics", &[("accept", "text/plain;version=0.0.4")], "").await;
+    assert_eq!(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(answer.body.contains("# TYPE dialbridge_calls_total counter\n") && !answer.body.contains("# EOF"));
 }
 
 #[tokio::test(start_paused = true)]

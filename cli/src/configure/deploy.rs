@@ -37,7 +37,8 @@ pub const DEPLOYER_ROLES: [&str; 4] = [
 ];
 
 /// Settings of this machine, or that the platform sets.
-pub(super) const NOT_DEPLOYED: [&str; 4] = ["PORT", "GOOGLE_APPLICATION_CREDENTIALS", "RECORD_DIR", "PUBLIC_URL"];
+pub(super) const NOT_DEPLOYED: [&str; 5] =
+    ["PORT", "GOOGLE_APPLICATION_CREDENTIALS", "HISTORY_DIR", "RECORD_DIR", "PUBLIC_URL"];
 
 /// What to deploy, and where.
 #[derive(Debug)]

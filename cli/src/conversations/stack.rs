@@ -64,13 +64,14 @@ const TOKEN: &str = "the-tests-auth-token";
 const TAPES: usize = 8;
 
 /// Settings that lead out of a test. They are left out.
-const LEADS_OUT: [&str; 13] = [
+const LEADS_OUT: [&str; 14] = [
     "TWILIO_API_KEY_SID",
     "TWILIO_API_KEY_SECRET",
     "TWILIO_EDGE",
     "TWILIO_REGION",
     "TICKET_KEY",
     "ADMIN_TOKEN",
+    "HISTORY_DIR",
     "RECORD_DIR",
     "OVERFLOW_URL",
     "FALLBACK_TWIML",

@@ -33,15 +33,19 @@ fn file(name: &str, path: &Path) -> Finding {
 }
 
 fn folder(name: &str, path: &Path) -> Finding {
-    let probe = path.join(format!(".dialbridge-doctor-{}", std::process::id()));
+    // The service makes a folder that is not there.
+    let first = path.ancestors().map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
+    let there = first.into_iter().find(|folder| folder.exists()).unwrap_or(path);
+    let probe = there.join(format!(".dialbridge-doctor-{}", std::process::id()));
     match std::fs::write(&probe, b"") {
         Ok(()) => {
             // If this fails, an empty file stays, which the next run does not report.
             let _ = std::fs::remove_file(&probe);
-            Finding::ok(CHECK, format!("{name} {} can be written to", path.display()))
+            let can = if there == path { "can be written to" } else { "is not there: the service makes it" };
+            Finding::ok(CHECK, format!("{name} {} {can}", path.display()))
         }
         Err(error) => {
-            let mend = format!("make the folder, and let this user write to it: mkdir -p {}", path.display());
+            let mend = format!("let this user write to {}, or set {name} to another folder", there.display());
             Finding::fault(CHECK, format!("{name} {}: {error}", path.display()), mend)
         }
     }

@@ -72,11 +72,14 @@ impl Subject {
         let lab = lab_agents::serve(&mut config).await?;
         let mut folders: Vec<PathBuf> = config.agents.values().filter_map(|agent| agent.record_dir.clone()).collect();
         folders.dedup();
+        let folders = folders.into_iter().map(|folder| ("RECORD_DIR", folder));
+        let folders =
+            config.history_dir.clone().map(|folder| ("HISTORY_DIR", folder)).into_iter().chain(folders).collect();
         let file = |name| Some((name, PathBuf::from(settings.given(name)?)));
         Ok(Self {
             public_url: config.public_url.clone(),
             twilio: config.twilio.clone(),
-            folders: folders.into_iter().map(|folder| ("RECORD_DIR", folder)).collect(),
+            folders,
             files: ["DIALBRIDGE_CONFIG", "FILLER_FILE", "RETRY_FILE"].into_iter().filter_map(file).collect(),
             secrets: secrets(settings, Some(&config)),
             agents: config.agents.into_iter().map(|(name, agent)| AgentSubject::new(name, agent)).collect(),

@@ -157,14 +157,18 @@ impl Bridge {
             Some(CallOrder::Migrate) => self.feed(Input::Migrate),
             Some(CallOrder::Text(text)) => self.feed(Input::Text(&text)),
             Some(CallOrder::TakenOver) | None => {
-                tracing::info!(call_sid = %self.effects.call_sid, "another media stream has the call now");
+                self.effects.telemetry.log_span().in_scope(|| {
+                    tracing::info!(call_sid = %self.effects.call_sid, "another media stream has the call now");
+                });
                 self.feed(Input::TakenOver);
             }
         }
     }
 
     fn on_stalled_socket(&mut self) {
-        tracing::warn!(call_sid = %self.effects.call_sid, "Twilio does not read: the media stream is closed");
+        self.effects.telemetry.log_span().in_scope(|| {
+            tracing::warn!(call_sid = %self.effects.call_sid, "Twilio does not read: the media stream is closed");
+        });
         self.feed(Input::NotReading);
     }
 

@@ -114,7 +114,7 @@ impl Effects {
     }
 
     /// Ends what the call has started, gives its place up and closes the media stream.
-    pub(super) async fn end(self) {
+    pub(super) async fn end(mut self) {
         if self.tasks.awaits_update() {
             self.telemetry.updated(None);
         }
@@ -131,7 +131,7 @@ impl Effects {
     pub(super) fn log_refused_input(&self, error: &InputError) {
         if let Some(withheld) = self.context.fault_log.allow() {
             let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-            let _traced = self.telemetry.log_span().enter();
+            let _of_call = self.telemetry.log_span().enter();
             tracing::warn!(call_sid = %self.call_sid, withheld, cause, "{error}");
         }
     }
@@ -225,10 +225,11 @@ impl Effects {
         let (prompts, session) = (self.context.prompts.clone(), self.context.session.clone());
         // Core waits for so long and no longer; then the answer would be for nobody.
         let timeout = Duration::from_millis(self.context.config.timeouts.fetch_ms);
-        self.tasks.spawn(async move {
+        let fetch = async move {
             let fetched = tokio::time::timeout(timeout, prompts.fetch(&uri, &session.language, &session.speech)).await;
             Finished::Fetched(id, fetched.unwrap_or_else(|_| Err("the audio was not there in time".to_owned())))
-        });
+        };
+        self.tasks.spawn(fetch.instrument(self.telemetry.log_span().clone()));
     }
 
     fn run_tools(&mut self, id: ToolsId, calls: Vec<ToolCall>) {

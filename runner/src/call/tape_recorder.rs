@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use dialbridge_core::tape::{Mask, TapeWriter};
 use dialbridge_core::{Call, CallConfig, CallSid, CallTime, Input, Output, StreamSid};
 use tokio::sync::mpsc::Sender;
+use tracing::Span;
 
 /// How many lines wait for a disk that is slow. A tape with holes would replay to another call, so it ends there.
 const QUEUE: usize = 4_096;
@@ -17,6 +18,8 @@ const QUEUE: usize = 4_096;
 pub struct TapeRecorder {
     writer: TapeWriter,
     to: TapeTarget,
+    /// The call's log lines.
+    span: Span,
 }
 
 /// Where a tape goes.
@@ -55,21 +58,22 @@ impl Drop for HeldTape {
 }
 
 impl TapeRecorder {
-    /// Begins a tape in that file. When it cannot be written, the call goes on without one.
+    /// Begins a tape in that file, for the call of the current log span. When it cannot be written, the call goes on without one.
     #[must_use]
     pub fn begin(path: &Path, mask: Mask, call_sid: &CallSid, edition: &str, config: &CallConfig) -> Self {
-        let writer = TapeWriter::new(mask);
+        let (writer, span) = (TapeWriter::new(mask), Span::current());
         let file = match File::create(path) {
             Ok(file) => file,
             Err(error) => {
                 tracing::error!(call_sid = %call_sid, %error, "the tape cannot be written");
-                return Self { writer, to: TapeTarget::Nowhere };
+                return Self { writer, to: TapeTarget::Nowhere, span };
             }
         };
         let (lines, waiting) = sync_channel(QUEUE);
         // It ends with the recorder. A file has no asynchronous way to be written.
-        std::thread::spawn(move || write(file, &waiting));
-        Self { writer, to: TapeTarget::File(lines) }.begun(edition, config)
+        let of_call = span.clone();
+        std::thread::spawn(move || of_call.in_scope(|| write(file, &waiting)));
+        Self { writer, to: TapeTarget::File(lines), span }.begun(edition, config)
     }
 
     /// Begins a tape that a test gets whole when the call is over. Nothing on it is masked: the caller is the test.
@@ -77,7 +81,7 @@ impl TapeRecorder {
     pub fn for_test(to: Sender<CallTape>, call_sid: &CallSid, edition: &str, config: &CallConfig) -> Self {
         let tape = CallTape { call_sid: call_sid.clone(), text: String::new() };
         let to = TapeTarget::Test(HeldTape { tape, to });
-        Self { writer: TapeWriter::new(Mask::default()), to }.begun(edition, config)
+        Self { writer: TapeWriter::new(Mask::default()), to, span: Span::none() }.begun(edition, config)
     }
 
     fn begun(mut self, edition: &str, config: &CallConfig) -> Self {
@@ -116,7 +120,7 @@ impl TapeRecorder {
         match sent {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
-                tracing::warn!("the disk is too slow for the tape: it ends here");
+                self.span.in_scope(|| tracing::warn!("the disk is too slow for the tape: it ends here"));
                 self.to = TapeTarget::Nowhere;
             }
             Err(TrySendError::Disconnected(_)) => self.to = TapeTarget::Nowhere,

@@ -8,6 +8,7 @@ use dialbridge_core::stages::StageLimits;
 use dialbridge_core::{CallSid, CallTime, CloseReason, Report};
 use serde_json::{Map, Value, json};
 
+use super::archive::Archive;
 use super::event_line::{event_line, latency_ms};
 use super::lines::Lines;
 use super::outcome::{CallOutcome, LastTwimlKind};
@@ -76,6 +77,8 @@ pub(super) struct Entry {
     /// The call time of the last report.
     last_ms: u64,
     lines: Lines,
+    /// The summary of a call that an archive kept.
+    kept: Option<Map<String, Value>>,
 }
 
 /// What is happening in a call.
@@ -95,6 +98,8 @@ enum CallPhase {
     Ending,
     /// The call is over.
     Over,
+    /// The stream was closed before its start: a probe, such as `doctor`'s.
+    NoCall,
 }
 
 impl CallPhase {
@@ -106,7 +111,7 @@ impl CallPhase {
             Self::Thinking => "agent thinks",
             Self::Speaking => "agent speaks",
             Self::Ending => "ending",
-            Self::Over => "over",
+            Self::Over | Self::NoCall => "over",
         }
     }
 
@@ -114,6 +119,9 @@ impl CallPhase {
     fn after(self, report: &Report) -> Self {
         let is_speaking = self == Self::Speaking;
         let next = match report {
+            Report::Ended { reason: CloseReason::MediaStreamClosed, .. } if self == Self::Opening => {
+                return Self::NoCall;
+            }
             Report::Ended { .. } => return Self::Over,
             Report::HandedOff { .. } => return Self::Ending,
             Report::Started { .. } | Report::Played { .. } => Self::Listening,
@@ -161,7 +169,7 @@ impl CallPhase {
             | Report::AnswerTruncated { .. }
             | Report::LimitReached(_) => self,
         };
-        if matches!(self, Self::Ending | Self::Over) { self } else { next }
+        if matches!(self, Self::Ending | Self::Over | Self::NoCall) { self } else { next }
     }
 }
 
@@ -180,11 +188,48 @@ impl Entry {
             ended: None,
             last_ms: 0,
             lines: Lines::up_to(max_bytes),
+            kept: None,
         }
     }
 
     pub(super) fn call_sid(&self) -> &CallSid {
         &self.start.call_sid
+    }
+
+    /// A finished call of the archive in `folder`. `shows_words`: whether transcripts may be shown now; a timeline that has
+    /// some is left out without it. `None` if it cannot be a call.
+    pub(super) fn of_json(id: u64, kept: &Value, folder: &Path, shows_words: bool) -> Option<Self> {
+        let (call, lines) = (kept["call"].as_object()?, kept["lines"].as_array()?);
+        let text = |name: &str| call.get(name).and_then(Value::as_str);
+        let has_words = call.get("words") == Some(&Value::Bool(true));
+        let tape = text("tape").and_then(|name| Path::new(name).file_name()).map(|name| folder.join(name));
+        let start = CallStart {
+            call_sid: CallSid::new(text("callSid")?).ok()?,
+            agent: text("agent")?.to_owned(),
+            language: text("language")?.to_owned(),
+            kind: if text("kind") == Some("browser") { "browser" } else { "phone" },
+            began_ms: call.get("beganMs")?.as_u64()?,
+            words: has_words && shows_words,
+            slow: StageLimits::NONE,
+            tape: tape.filter(|path| path.exists()),
+        };
+        let mut entry = Self::new(id, start);
+        (entry.state, entry.kept) = (CallPhase::Over, Some(call.clone()));
+        let lines = lines.iter().filter_map(Value::as_object).filter(|_| entry.start.words == has_words);
+        for line in lines {
+            let at_ms = line.get("atMs").and_then(Value::as_u64).unwrap_or_default();
+            entry.lines.add(at_ms, line.clone(), false);
+        }
+        Some(entry)
+    }
+
+    /// Keeps a finished call beyond this instance.
+    pub(super) fn keep_in(&self, archive: &Archive) {
+        if self.is_call() {
+            let lines: Vec<Arc<str>> = self.lines.after(0).into_iter().map(|(_, line)| line).collect();
+            let text = format!("{{\"call\":{},\"lines\":[{}]}}", self.summary(), lines.join(","));
+            archive.keep(self.start.call_sid.as_str(), self.start.began_ms, text);
+        }
     }
 
     /// Adds a report.
@@ -227,17 +272,29 @@ impl Entry {
 
     /// Marks the call as over, whether that was reported or not.
     pub(super) fn close(&mut self) {
-        self.state = CallPhase::Over;
+        if !self.is_over() {
+            self.state = CallPhase::Over;
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.state == CallPhase::Over
+        matches!(self.state, CallPhase::Over | CallPhase::NoCall)
+    }
+
+    /// Whether there was a call. If not, the list of finished calls leaves it out.
+    pub(super) fn is_call(&self) -> bool {
+        self.state != CallPhase::NoCall
     }
 
     /// The call as the list shows it.
     pub(super) fn summary(&self) -> Value {
         let CallStart { call_sid, agent, language, kind, began_ms, words, slow: _, tape } = &self.start;
         let tape = tape.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
+        if let Some(mut kept) = self.kept.clone() {
+            kept.extend([("id".to_owned(), self.id.into()), ("words".to_owned(), (*words).into())]);
+            kept.insert("tape".to_owned(), tape.into());
+            return Value::Object(kept);
+        }
         json!({
             "id": self.id, "callSid": call_sid.as_str(), "agent": agent, "language": language, "kind": kind,
             "beganMs": began_ms, "state": self.state.as_str(), "turns": self.turns, "failed": self.failed,
@@ -284,7 +341,7 @@ impl Entry {
 mod tests {
     use super::*;
     use dialbridge_core::agent::Intent;
-    use dialbridge_core::report::{AudioAccount, BargeInBy, CloseReason, EndFoundBy};
+    use dialbridge_core::report::{AudioAccount, BargeInBy, EndFoundBy};
     use dialbridge_core::{StreamSid, TurnId};
 
     fn entry() -> Entry {

@@ -1,6 +1,8 @@
 //! The calls of this instance as the page shows them: the live ones and the last finished ones. All of it is in memory
-//! and bounded by count and by bytes. Without a page nothing is kept.
+//! and bounded by count and by bytes. Without a page nothing is kept. With `HISTORY_DIR` the finished ones are in a folder too,
+//! and an instance that starts shows the last ones of it.
 
+mod archive;
 mod entry;
 mod event_line;
 mod last_hour;
@@ -8,6 +10,7 @@ mod lines;
 mod outcome;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dialbridge_core::{CallSid, CallTime, Report};
@@ -19,6 +22,7 @@ use event_line::latency_ms;
 use last_hour::LastHour;
 use outcome::CallOutcome;
 
+pub(crate) use archive::Archive;
 pub(crate) use entry::{CallStart, KeptTape};
 
 /// How many finished calls are kept.
@@ -38,6 +42,7 @@ pub struct History(Arc<Shared>);
 struct Shared {
     inner: Mutex<Inner>,
     changed: watch::Sender<()>,
+    archive: Option<Archive>,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +68,25 @@ impl WatchedEntry {
 }
 
 impl History {
+    /// The calls that the archive in `folder` has, oldest first, and those to come. `shows_words`: whether the page may show
+    /// transcripts.
+    pub(crate) fn with_archive(archive: Archive, calls: &[Value], folder: &Path, shows_words: bool) -> Self {
+        let history = Self(Arc::new(Shared { archive: Some(archive), ..Shared::default() }));
+        let mut inner = history.lock();
+        for call in calls {
+            let id = inner.last_id + 1;
+            if let Some(entry) = Entry::of_json(id, call, folder, shows_words) {
+                inner.last_id = id;
+                inner.add_finished(Arc::new(WatchedEntry {
+                    entry: Mutex::new(entry),
+                    changed: watch::Sender::default(),
+                }));
+            }
+        }
+        drop(inner);
+        history
+    }
+
     /// Adds a call that begins.
     pub(crate) fn begin(&self, start: CallStart) -> HistoryWriter {
         let mut inner = self.lock();
@@ -117,22 +141,33 @@ impl History {
     fn finish(&self, id: u64) {
         let mut inner = self.lock();
         let Some(watched) = inner.live.remove(&id) else { return };
-        {
-            let entry = watched.entry();
-            inner.finished_bytes += entry.bytes();
-            inner.last_hour.add_call(entry.last_at_ms(), entry.outcome().is_some_and(CallOutcome::is_failure));
-        }
-        inner.finished.push_back(watched);
-        while inner.finished.len() > MAX_FINISHED || inner.finished_bytes > MAX_FINISHED_BYTES {
-            let Some(oldest) = inner.finished.pop_front() else { break };
-            inner.finished_bytes -= oldest.entry().bytes();
+        if watched.entry().is_call() {
+            {
+                let entry = watched.entry();
+                inner.last_hour.add_call(entry.last_at_ms(), entry.outcome().is_some_and(CallOutcome::is_failure));
+            }
+            inner.add_finished(watched.clone());
         }
         drop(inner);
+        if let Some(archive) = self.0.archive.as_ref() {
+            watched.entry().keep_in(archive);
+        }
         self.notify();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn add_finished(&mut self, watched: Arc<WatchedEntry>) {
+        self.finished_bytes += watched.entry().bytes();
+        self.finished.push_back(watched);
+        while self.finished.len() > MAX_FINISHED || self.finished_bytes > MAX_FINISHED_BYTES {
+            let Some(oldest) = self.finished.pop_front() else { break };
+            self.finished_bytes -= oldest.entry().bytes();
+        }
     }
 }
 

@@ -76,6 +76,8 @@ fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> 
         refused(admission, RefusalReason::Agent, "it names an agent that is not configured");
         return None;
     };
+    let _of_call = admission.telemetry.log_span(trace).entered();
+    admission.name_in_log(agent);
     let issued_ms = admission.clock.now_ms();
     let language = parameter("language").and_then(|text| {
         let language = language::read(text);

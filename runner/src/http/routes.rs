@@ -15,7 +15,7 @@ use super::{admin, media, page, voice};
 use crate::call::context::CallKind;
 use crate::paths::{CONNECT_ENDED, DIAL_ENDED, HEALTH, MEDIA, METRICS, READY, STREAM_STATUS, VOICE_URL};
 use crate::service::Service;
-use crate::telemetry::CONTENT_TYPE as METRICS_TYPE;
+use crate::telemetry::TextFormat;
 use crate::telemetry::trace_context::TraceContext;
 
 /// Answers a request within its trace, or within a new one. A call that the request starts continues this trace.
@@ -100,7 +100,8 @@ async fn short_answer(service: &Service, request: Request<Incoming>) -> Result<A
         READY if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
         METRICS if is_get => {
             admin::allowed(&service.admin, &request)?;
-            with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into())
+            let format = TextFormat::asked_for(request.headers());
+            with_type(StatusCode::OK, format.content_type(), format.of(service.metrics_text()).into())
         }
         HEALTH | READY | METRICS => not_allowed("GET, HEAD"),
         MEDIA if is_get && admission.config.allow_bare_media => media::open_bare(runner, request)?,

@@ -41,6 +41,7 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return Err(refusal(StatusCode::NOT_FOUND, "no agent of that name is configured\n"));
     };
+    admission.name_in_log(agent);
     let language = language(admission, &webhook, &call_sid, agent);
     if let Some(agent) = admission.agent(agent).filter(|_| admission.is_full()) {
         admission.telemetry.refused(RefusalReason::Busy);
@@ -175,6 +176,7 @@ async fn read_state(admission: &Admission, request: Request<Incoming>) -> Result
         Some(Err(why)) => return Err(refused(admission, &why.to_string())),
         None => return Err(refused(admission, "there is none")),
     };
+    admission.name_in_log(&state.info.agent);
     if webhook.parameter("CallSid") != Some(state.call_sid.as_str()) {
         return Err(refused(admission, "it is of another call"));
     }
@@ -257,7 +259,8 @@ fn fallback(agent: &AgentConfig, call_sid: &CallSid, language: Option<&str>) -> 
 /// The TwiML of a call whose agent is not in this configuration, because the call began with another one. The call gets
 /// the default agent's fallback.
 fn without_agent(admission: &Admission, call_sid: &CallSid, info: &CallInfo) -> String {
-    tracing::error!(call_sid = %call_sid, "the call's agent is not configured any more: it gets its fallback");
+    let agent = &info.agent;
+    tracing::error!(call_sid = %call_sid, agent, "the call's agent is not configured any more: it gets its fallback");
     match admission.agent(&admission.config.default_agent) {
         Some(agent) => fallback(agent, call_sid, info.language.as_deref()),
         None => document(&[Verb::Hangup]),

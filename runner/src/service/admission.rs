@@ -8,9 +8,9 @@ use super::drain::Drain;
 use crate::call::agent_breaker::AgentBreaker;
 use crate::call::calls::Calls;
 use crate::settings::{AgentConfig, Config};
-use crate::telemetry::Telemetry;
 use crate::telemetry::clock::WallClock;
 use crate::telemetry::log_limit::LogLimit;
+use crate::telemetry::{Telemetry, name_agent};
 use crate::twilio::ticket::TicketSigner;
 
 /// What decides whether a call comes in.
@@ -41,6 +41,13 @@ impl Admission {
     /// The agent of this name; `None` if it is not configured.
     pub(crate) fn agent(&self, name: &str) -> Option<&AgentConfig> {
         self.config.agents.get(name)
+    }
+
+    /// Names the agent in all further log lines of the current span.
+    pub(crate) fn name_in_log(&self, agent: &str) {
+        if let Some(config) = self.agent(agent) {
+            name_agent(agent, config);
+        }
     }
 
     /// Counts what is left out of a voice-url, or of a stream's parameters, for a call of this agent.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dialbridge_core::CallConfig;
 use dialbridge_core::handoff::{self, Outcome};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::admission::Admission;
 use super::call_setup::CallSetup;
@@ -43,19 +44,11 @@ impl CallRunner {
         let (admission, Ticket { call_sid, issued_ms, info, .. }) = (&self.admission, &ticket);
         let context = self.setup.context(&ticket, public, kind);
         let (Some(settings), Some(context)) = (admission.agent(&info.agent), context) else {
-            tracing::error!(call_sid = %call_sid, "the call's agent is not configured");
+            tracing::error!(call_sid = %call_sid, agent = info.agent, "the call's agent is not configured");
             return;
         };
         let config = context.config.clone();
         let edition = settings.address.edition();
-        let recorder = match (&self.setup.tapes, settings.record_dir.as_deref()) {
-            (Some(test), _) => Some(TapeRecorder::for_test(test.clone(), call_sid, edition, &config)),
-            (None, Some(folder)) => {
-                let path = tape_path(folder, call_sid, *issued_ms);
-                Some(TapeRecorder::begin(&path, settings.tape_mask, call_sid, edition, &config))
-            }
-            (None, None) => None,
-        };
         let (agent, language, service) = (&info.agent, &context.session.language, public.http(""));
         let account = info.account.as_ref().or(admission.config.twilio.account_sid.as_ref());
         let identity = CallIdentity {
@@ -68,12 +61,22 @@ impl CallRunner {
             trace: info.trace,
         };
         let telemetry = admission.telemetry.call(identity, settings);
+        let span = telemetry.log_span().clone();
+        let recorder = match (&self.setup.tapes, settings.record_dir.as_deref()) {
+            (Some(test), _) => Some(TapeRecorder::for_test(test.clone(), call_sid, edition, &config)),
+            (None, Some(folder)) => {
+                let (path, mask) = (tape_path(folder, call_sid, *issued_ms), settings.tape_mask);
+                Some(span.in_scope(|| TapeRecorder::begin(&path, mask, call_sid, edition, &config)))
+            }
+            (None, None) => None,
+        };
         // The call has its own task, so that a panic ends this call and no other.
         let mut call = JoinSet::new();
         call.spawn(bridge::run(context, call_sid.clone(), telemetry, socket, registration, recorder));
         match call.join_next().await {
             Some(Err(error)) if error.is_panic() && kind != CallKind::Browser => {
-                self.rescue(RestCall { call_sid, account: info.account.as_deref() }, &config).await;
+                let call = RestCall { call_sid, account: info.account.as_deref() };
+                self.rescue(call, &config).instrument(span).await;
             }
             Some(Ok(()) | Err(_)) | None => {}
         }

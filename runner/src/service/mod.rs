@@ -9,6 +9,7 @@ pub(crate) mod call_runner;
 mod call_setup;
 pub mod drain;
 mod failures;
+mod kept_folders;
 pub mod lab_agents;
 pub(crate) mod page;
 
@@ -118,8 +119,10 @@ impl Service {
     ///
     /// # Errors
     /// [`StartError`] when something is missing that every call needs.
-    pub fn new(config: Config, dependencies: Dependencies) -> Result<Arc<Self>, StartError> {
+    pub fn new(mut config: Config, dependencies: Dependencies) -> Result<Arc<Self>, StartError> {
         let Dependencies { dial, clock, watch, tapes } = dependencies;
+        kept_folders::prepare(&mut config);
+        let history = kept_folders::history(&config, clock);
         let tokens = &config.twilio.auth_tokens;
         let signer = TicketSigner::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
         let client = HttpClient::new(dial.clone()).map_err(StartError::Tls)?;
@@ -141,7 +144,6 @@ impl Service {
             config: Arc::new(config),
         });
         let admin = Arc::new(Admin::new(&admission));
-        let history = admission.config.has_page().then(History::default);
         let setup = CallSetup {
             admission: admission.clone(),
             agents: Arc::new(agents),
@@ -215,7 +217,7 @@ impl Service {
         client.prompts.fetch(&format!("text:{words}"), language, &client.speech).await
     }
 
-    /// All metrics of this instance, in the format of Prometheus.
+    /// All metrics of this instance, in the format of OpenMetrics.
     #[must_use]
     pub fn metrics_text(&self) -> String {
         for (name, agent) in &self.admission.config.agents {
@@ -228,6 +230,7 @@ impl Service {
             waiting_sockets: self.admission.calls.waiting(),
             connections,
             streams,
+            is_ready: self.admission.is_ready(),
             is_draining: self.admission.drain.is_draining(),
             ..Now::default()
         })

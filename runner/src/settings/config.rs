@@ -50,6 +50,10 @@ pub struct Config {
     pub admin_token: Option<Secret>,
     /// Whether the page shows the transcripts of phone calls.
     pub page_transcripts: bool,
+    /// The folder that keeps finished calls beyond this instance.
+    pub history_dir: Option<PathBuf>,
+    /// For how many days it does.
+    pub history_days: u64,
     /// Where traces go.
     pub traces: Option<TracesConfig>,
     /// The Google Cloud project of the traces in log lines, if it is set.

@@ -32,6 +32,8 @@ impl Values<'_> {
             platform,
             admin_token: self.find(&table::ADMIN_TOKEN),
             page_transcripts: self.get(&table::PAGE_TRANSCRIPTS),
+            history_dir: self.find(&table::HISTORY_DIR),
+            history_days: self.get(&table::HISTORY_DAYS),
             traces: self.traces(),
             log_project: self.find(&table::GOOGLE_CLOUD_PROJECT),
             log_level: self.get(&table::LOG_LEVEL),

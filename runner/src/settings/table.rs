@@ -76,7 +76,11 @@ settings! {
         Service ADMIN_TOKEN: Secret = form("TOKEN", "", admin_token).example("a-long-random-text").secret();
         /// Whether the page shows what was said in phone calls, and not only in its own
         Service PAGE_TRANSCRIPTS: bool = switch().default_is("false");
-        /// A folder for a tape of every call; a tape holds the caller's voice
+        /// A folder that keeps finished calls for the page beyond this instance, each with its tape
+        Service HISTORY_DIR: PathBuf = path("DIR").example("history");
+        /// How many days it keeps them
+        Service HISTORY_DAYS: u64 = number(1..=3_650).default_is("7");
+        /// A folder for a tape of every call, made if it is not there; a tape holds the caller's voice
         Agent RECORD_DIR: PathBuf = path("DIR").flag("record").example("tapes");
         /// Whether a tape shows the digits that were pressed; else each is a 0, but the one that ends an entry
         Agent RECORD_DIGITS: bool = switch().default_is("false");

@@ -6,7 +6,7 @@ use dialbridge_core::{CallSid, CallTime, Report};
 use serde_json::{Map, Value};
 use tracing::Level;
 
-/// Logs one report. Stages have their own line: see [`log_stages`].
+/// Logs one report. Stages and the end have lines of their own: see [`log_stages`] and [`log_end`].
 pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
     let Some(level) = level(report) else { return };
     line(level, call_sid, at, report.sentence(), || values(report, |field| may_stand_at(level, field)));
@@ -48,6 +48,22 @@ pub(crate) fn log_stages(
     });
 }
 
+/// Logs the end of a call in one line: what the call was, and its last `report`. `summary` gives the fields that the report
+/// does not have, and its own `reason`: the report's says how the media stream ended.
+pub(crate) fn log_end(
+    call_sid: &CallSid,
+    at: CallTime,
+    report: Option<&Report>,
+    summary: impl Fn() -> Map<String, Value>,
+) {
+    line(Level::INFO, call_sid, at, "the call is over", || {
+        let mut values =
+            report.map(|report| values(report, |field| may_stand_at(Level::INFO, field))).unwrap_or_default();
+        values.extend(summary());
+        values
+    });
+}
+
 /// Whether the log has a warning or an error for a report. A slow turn is one by the settings, and does not count.
 #[must_use]
 pub fn is_warning(report: &Report) -> bool {
@@ -57,7 +73,7 @@ pub fn is_warning(report: &Report) -> bool {
 /// The level of a report; `None` if it is not logged here.
 fn level(report: &Report) -> Option<Level> {
     let level = match report {
-        Report::Stages(_) => return None,
+        Report::Stages(_) | Report::Ended { .. } => return None,
         Report::TurnFailed { retry_in_ms: None, .. } => Level::ERROR,
         Report::TurnFailed { retry_in_ms: Some(_), .. }
         | Report::PromptRefused { .. }
@@ -82,8 +98,7 @@ fn level(report: &Report) -> Option<Level> {
         | Report::Succeeded { .. }
         | Report::BargeIn { .. }
         | Report::NoInput { .. }
-        | Report::HandedOff { .. }
-        | Report::Ended { .. } => Level::INFO,
+        | Report::HandedOff { .. } => Level::INFO,
         Report::TurnOpened { .. }
         | Report::Transcript { .. }
         | Report::EndOfUtterance { .. }
@@ -159,7 +174,10 @@ mod tests {
 
     fn lines_of(report: &Report) -> Vec<Value> {
         let call_sid = CallSid::new("CA1").unwrap();
-        logged(|| log(&call_sid, CallTime::from_ms(5), report))
+        logged(|| match report {
+            Report::Ended { .. } => log_end(&call_sid, CallTime::from_ms(5), Some(report), Map::new),
+            _ => log(&call_sid, CallTime::from_ms(5), report),
+        })
     }
 
     #[test]

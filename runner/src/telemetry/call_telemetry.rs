@@ -9,8 +9,10 @@ use dialbridge_core::{CallSid, CallTime, Report, UpdateResult};
 use tracing::Span;
 
 use super::Telemetry;
+use super::call_summary::{CallSummary, StreamEnd};
 use super::events::{CallEvents, CallOfTurns, Common, TurnCallbacks};
 use super::metrics::{AgentLabels, Metrics};
+use super::name_in;
 use super::trace_context::TraceContext;
 use super::traces::CallTrace;
 use crate::settings::AgentConfig;
@@ -18,9 +20,6 @@ use crate::telemetry::call_log;
 
 /// How long the end of a call waits for its events, if nobody waits for the call itself.
 const FLUSH: Duration = Duration::from_secs(1);
-
-/// The close reason of a call whose task has panicked.
-const PANIC: &str = "panic";
 
 /// The telemetry of one call.
 #[derive(Debug)]
@@ -32,6 +31,7 @@ pub struct CallTelemetry {
     events: Option<CallEvents>,
     callbacks: Option<TurnCallbacks>,
     trace: Option<CallTrace>,
+    summary: CallSummary,
     span: Span,
     last: CallTime,
     has_ended: bool,
@@ -92,6 +92,8 @@ impl Telemetry {
             };
             Some(TurnCallbacks::new(self.events.callback(url)?, call))
         });
+        let span = self.log_span(context);
+        name_in(&span, &agent.name, agent.edition);
         CallTelemetry {
             call_sid: identity.call_sid.clone(),
             agent,
@@ -100,7 +102,8 @@ impl Telemetry {
             events,
             callbacks,
             trace,
-            span: self.log_span(context),
+            summary: CallSummary::default(),
+            span,
             last: CallTime::START,
             has_ended: false,
         }
@@ -111,6 +114,7 @@ impl CallTelemetry {
     /// Reports an event of the call. Never waits.
     pub(crate) fn report(&mut self, at: CallTime, report: &Report) {
         self.last = at;
+        self.summary.report(report);
         self.span.in_scope(|| call_log::log(&self.call_sid, at, report));
         self.metrics.report(&self.agent, report);
         self.events.iter_mut().for_each(|events| events.report(at, report));
@@ -120,27 +124,39 @@ impl CallTelemetry {
             self.stages(at, report, stages);
         }
         if let Report::Ended { reason, audio, .. } = report {
-            self.ended(at, reason.as_str(), audio);
+            self.ended(at, StreamEnd::Closed(*reason), audio, Some(report));
         }
     }
 
     fn stages(&mut self, at: CallTime, report: &Report, stages: &Stages) {
         let slow_stage = self.slow.slow_stage(stages);
         self.span.in_scope(|| call_log::log_stages(&self.call_sid, at, report, stages, slow_stage));
+        self.summary.stages(stages, slow_stage);
         self.metrics.stages(&self.agent, stages, slow_stage);
         self.events.iter_mut().for_each(|events| events.stages(at, stages, slow_stage));
         self.trace.iter_mut().for_each(|trace| trace.stages(stages, slow_stage));
     }
 
-    fn ended(&mut self, at: CallTime, reason: &'static str, audio: &AudioAccount) {
+    /// `report` is the one of the end, if the call could still report it.
+    fn ended(&mut self, at: CallTime, end: StreamEnd, audio: &AudioAccount, report: Option<&Report>) {
         self.has_ended = true;
+        if !self.summary.is_call(end) {
+            self.span
+                .in_scope(|| tracing::debug!(call_sid = %self.call_sid, "a media stream was closed before its start"));
+            return;
+        }
+        let reason = end.as_str();
+        self.span.in_scope(|| call_log::log_end(&self.call_sid, at, report, || self.summary.fields(end)));
         self.metrics.ended(&self.agent, reason, audio);
-        self.events.iter_mut().for_each(|events| events.ended(at, reason, audio));
+        self.events.iter_mut().for_each(|events| events.ended(at, reason, &self.summary, audio));
         self.trace.iter_mut().for_each(|trace| trace.ended(at, reason));
     }
 
     /// Reports the result of an update with new TwiML. `None`: Twilio ended the stream before it answered.
-    pub(crate) fn updated(&self, result: Option<UpdateResult>) {
+    pub(crate) fn updated(&mut self, result: Option<UpdateResult>) {
+        if let Some(result) = result {
+            self.summary.updated(result);
+        }
         self.metrics.updated(result);
     }
 
@@ -175,7 +191,7 @@ impl Drop for CallTelemetry {
     /// A call whose task has panicked has not reported its end.
     fn drop(&mut self) {
         if !self.has_ended && std::thread::panicking() {
-            self.ended(self.last, PANIC, &AudioAccount::default());
+            self.ended(self.last, StreamEnd::Panic, &AudioAccount::default(), None);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id};
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
@@ -49,7 +49,7 @@ pub fn start(level: Severity, style: LineStyle, writer: impl for<'a> MakeWriter<
     let lines = tracing_subscriber::fmt::layer().event_format(Lines(style)).with_writer(writer);
     let filter = filter(level);
     // This fails if a log was started before, as in a test that starts two services.
-    if tracing_subscriber::registry().with(filter).with(Traces).with(lines).try_init().is_ok() {
+    if tracing_subscriber::registry().with(filter).with(SpanFields).with(lines).try_init().is_ok() {
         std::panic::set_hook(Box::new(panicked));
     }
 }
@@ -72,26 +72,30 @@ fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
     tracing::error!(place, "a panic: please report it");
 }
 
-/// Keeps the trace fields of a span for its lines.
-struct Traces;
+/// Keeps the fields of a span for its lines.
+struct SpanFields;
 
-/// The fields of a trace, in Cloud Logging's names.
-struct Trace(Vec<(&'static str, Value)>);
-
-/// The trace fields of a span, and their names in a line.
+/// The trace fields of a span, and Cloud Logging's names for them.
 const TRACE_FIELDS: [(&str, &str); 3] = [
     ("trace", "logging.googleapis.com/trace"),
     ("span_id", "logging.googleapis.com/spanId"),
     ("trace_sampled", "logging.googleapis.com/trace_sampled"),
 ];
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanFields {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
-        let known = TRACE_FIELDS.into_iter().filter_map(|(name, line)| Some((line, fields.0.remove(name)?))).collect();
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(Trace(known));
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            values.record(fields);
         }
     }
 }
@@ -108,6 +112,12 @@ where
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut fields = Fields::default();
         event.record(&mut fields);
+        let mut trace = Vec::new();
+        if let Some(span) = context.lookup_current()
+            && let Some(of_span) = span.extensions().get()
+        {
+            trace = fields.add_span(of_span);
+        }
         // People look for these first. The other fields follow in the order of their names.
         let message = fields.0.remove("message").unwrap_or_default();
         let level = *event.metadata().level();
@@ -118,15 +128,9 @@ where
         }
         let severity = severity(level);
         write!(writer, r#"{{"severity":"{severity}","time":"{time}","message":{message}"#)?;
-        for (name, value) in fields.0 {
+        let fields = fields.0.iter().map(|(name, value)| (name.as_str(), value));
+        for (name, value) in fields.chain(trace.iter().map(|(name, value)| (*name, value))) {
             write!(writer, ",{}:{value}", Value::from(name))?;
-        }
-        if let Some(span) = context.lookup_current()
-            && let Some(Trace(trace)) = span.extensions().get()
-        {
-            for (name, value) in trace {
-                write!(writer, ",{}:{value}", Value::from(*name))?;
-            }
         }
         writeln!(writer, "}}")
     }
@@ -195,6 +199,23 @@ impl Fields {
     }
 }
 
+impl Fields {
+    /// Adds the fields of the line's span that the line does not have itself. Returns those of its trace, in Cloud
+    /// Logging's names.
+    fn add_span(&mut self, Self(of_span): &Self) -> Vec<(&'static str, Value)> {
+        let mut trace = Vec::new();
+        for (name, value) in of_span {
+            match TRACE_FIELDS.into_iter().find(|(of_trace, _)| of_trace == name) {
+                Some((_, name)) => trace.push((name, value.clone())),
+                None => {
+                    self.0.entry(name).or_insert_with(|| value.clone());
+                }
+            }
+        }
+        trace
+    }
+}
+
 impl Visit for Fields {
     /// `tracing` needs the names of fields at compile time. A line whose names are known only later has them in the
     /// field `fields`, as a JSON object.
@@ -249,7 +270,7 @@ pub(crate) fn logged(run: impl FnOnce()) -> Vec<Value> {
 #[cfg(test)]
 fn log_to(writer: tests::Written, style: LineStyle, run: impl FnOnce()) {
     let layer = tracing_subscriber::fmt::layer().event_format(Lines(style)).with_writer(move || writer.clone());
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(Traces).with(layer), run);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(SpanFields).with(layer), run);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Metrics for Prometheus. Each report of a call updates counters and histograms. Gauges are read when Prometheus asks.
 //! A frame of audio updates nothing.
 
+mod format;
 mod zeros;
 
 use std::sync::Arc;
@@ -18,8 +19,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-/// The content type of `/metrics`.
-pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) use format::TextFormat;
 
 /// Upper bounds of the histograms' buckets, in seconds: fine where a caller begins to notice a delay, coarse where the
 /// turn is lost anyway.
@@ -131,6 +131,7 @@ pub(crate) struct Now {
     pub(crate) streams: usize,
     pub(crate) events_waiting: u64,
     pub(crate) spans_waiting: u64,
+    pub(crate) is_ready: bool,
     pub(crate) is_draining: bool,
 }
 
@@ -206,6 +207,7 @@ pub(crate) struct Metrics {
     queue: Gauge<u64, AtomicU64>,
     events_waiting: Gauge,
     spans_waiting: Gauge,
+    ready: Gauge,
     draining: Gauge,
 }
 
@@ -300,6 +302,7 @@ impl Metrics {
             ),
             events_waiting: names.add(Gauge::default(), "events_waiting", "Events that wait to be sent"),
             spans_waiting: names.add(Gauge::default(), "spans_waiting", "Spans that wait to be sent"),
+            ready: names.add(Gauge::default(), "ready", "1 while the instance takes calls"),
             draining: names.add(Gauge::default(), "draining", "1 while the instance is ending"),
             registry: names.0,
         };
@@ -398,14 +401,14 @@ impl Metrics {
 
     /// Counts a turn, and the time of each stage.
     pub(super) fn stages(&self, agent: &AgentLabels, stages: &Stages, slow_stage: Option<SlowStage>) {
-        if let Some(whole) = stages.whole() {
+        if let Some(whole) = stages.whole().filter(|_| stages.is_spoken()) {
             self.turn_seconds.get_or_create(agent).observe(seconds(whole.ms()));
         }
         if let Some((from, to)) = stages.speech_ended.zip(stages.first_audio_sent) {
             self.first_audio_seconds.get_or_create(agent).observe(seconds(to.ms_since(from)));
         }
         for stage in TurnStage::ALL {
-            if let Some(stretch) = stages.interval(stage) {
+            if let Some(stretch) = stages.interval(stage).filter(|_| stages.is_spoken()) {
                 let labels = Labels { agent: agent.clone(), more: ("stage", stage.as_str()) };
                 self.stage_seconds.get_or_create(&labels).observe(seconds(stretch.ms()));
             }
@@ -472,6 +475,7 @@ impl Metrics {
         set(&self.streams, now.streams as u64);
         set(&self.events_waiting, now.events_waiting);
         set(&self.spans_waiting, now.spans_waiting);
+        set(&self.ready, now.is_ready.into());
         set(&self.draining, now.is_draining.into());
         let mut text = String::new();
         // Writing to a String cannot fail.
@@ -484,7 +488,7 @@ fn seconds(ms: u64) -> f64 {
     std::time::Duration::from_millis(ms).as_secs_f64()
 }
 
-fn result_of(result: Option<UpdateResult>) -> &'static str {
+pub(super) fn result_of(result: Option<UpdateResult>) -> &'static str {
     match result {
         Some(UpdateResult::Accepted) => "accepted",
         Some(UpdateResult::CallGone) => "call-gone",

@@ -2,6 +2,7 @@
 //! call waits for it.
 
 mod call_log;
+mod call_summary;
 mod call_telemetry;
 pub mod clock;
 mod events;
@@ -20,6 +21,8 @@ use std::time::Duration;
 
 use dialbridge_core::UpdateResult;
 use tokio::task::JoinSet;
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::settings::{AgentConfig, Config};
 use crate::telemetry::clock::WallClock;
@@ -33,7 +36,7 @@ pub use call_log::is_warning;
 pub(crate) use call_telemetry::CallIdentity;
 pub use call_telemetry::CallTelemetry;
 pub use metrics::RefusalReason;
-pub(crate) use metrics::{CONTENT_TYPE, Now};
+pub(crate) use metrics::{Now, TextFormat};
 
 /// What all calls of an instance share.
 #[derive(Debug)]
@@ -52,6 +55,15 @@ pub struct Telemetry {
 fn project_of(config: &Config) -> Option<String> {
     let agent = config.agents.get(&config.default_agent)?;
     agent.address.name().split('/').nth(1).map(ToOwned::to_owned)
+}
+
+/// Names the agent in all further log lines of the current request or call.
+pub(crate) fn name_agent(name: &str, agent: &AgentConfig) {
+    name_in(&Span::current(), name, agent.address.edition());
+}
+
+fn name_in(span: &Span, name: &str, edition: &str) {
+    span.record("agent", name).record("edition", edition);
 }
 
 /// A request and its trace.
@@ -146,16 +158,16 @@ impl Telemetry {
         });
     }
 
-    /// The span for log lines of a trace.
-    pub(crate) fn log_span(&self, context: Option<TraceContext>) -> tracing::Span {
-        let Some(context) = context else { return tracing::Span::none() };
-        let (trace_id, span_id) = (context.trace_hex(), context.span_hex());
-        let trace = match &self.project {
-            Some(project) => format!("projects/{project}/traces/{trace_id}"),
-            None => trace_id,
-        };
+    /// The span for log lines of a request or a call: they have its fields. [`name_agent`] adds the agent.
+    pub(crate) fn log_span(&self, context: Option<TraceContext>) -> Span {
+        let trace = context.map(|context| match &self.project {
+            Some(project) => format!("projects/{project}/traces/{}", context.trace_hex()),
+            None => context.trace_hex(),
+        });
+        let (span_id, trace_sampled) =
+            (context.map(|context| context.span_hex()), context.map(|context| context.is_sampled));
         // At level error, so that the span exists at any LOG_LEVEL.
-        tracing::error_span!("traced", trace, span_id, trace_sampled = context.is_sampled)
+        tracing::error_span!("lines", agent = Empty, edition = Empty, trace, span_id, trace_sampled)
     }
 
     /// Sends all that is queued, at most for this long. The rest is lost.

@@ -53,10 +53,10 @@ async fn wrong_settings() {
             mend: "put a value with spaces, quotes or a # into single quotes",
         },
         Row {
-            case: ("files", "a folder that is not there"),
-            wrong: |plan| plan.settings.set("RECORD_DIR", plan.folder.join("tapes").display().to_string()),
-            says: "RECORD_DIR FOLDER/tapes: No such file or directory (os error 2)",
-            mend: "make the folder, and let this user write to it: mkdir -p FOLDER/tapes",
+            case: ("files", "a folder that cannot be made"),
+            wrong: |plan| plan.settings.set("RECORD_DIR", "/proc/tapes/of/calls"),
+            says: "RECORD_DIR /proc/tapes/of/calls: No such file or directory (os error 2)",
+            mend: "let this user write to /proc, or set RECORD_DIR to another folder",
         },
     ];
     each(Mark::Fault, &rows).await;

@@ -28,6 +28,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("PUBLIC_URL", vec!["example.com", "https://example.com/?a=b", "https://example.com/phone/twiml"]),
         ("DIALBRIDGE_CONFIG", vec!["/nowhere/agents.toml"]),
         ("MAX_CALLS", vec!["0", "many"]),
+        ("HISTORY_DAYS", vec!["0", "week"]),
         ("MAX_WAITING_SOCKETS", vec!["0", "x"]),
         ("MAX_CONNECTIONS", vec!["0"]),
         ("HEAD_SECONDS", vec!["0", "301"]),
@@ -160,6 +161,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
 fn every_setting_but_free_texts_can_be_wrong() {
     // Their values are texts of any kind, or can be wrong only beside another setting.
     let free = [
+        "HISTORY_DIR",
         "RECORD_DIR",
         "DIALOGFLOW_STARTING_EVENT_NAME",
         "DIALOGFLOW_STARTING_TEXT",

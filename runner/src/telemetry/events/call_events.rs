@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::webhook::Webhook;
 use crate::settings::Redaction;
+use crate::telemetry::call_summary::CallSummary;
 use crate::telemetry::rfc3339::rfc3339;
 
 /// Where the events of a call go, and their common fields.
@@ -21,7 +22,6 @@ pub(in crate::telemetry) struct CallEvents {
     count: u64,
     /// The queue number of the last event.
     last: u64,
-    seen: Seen,
 }
 
 /// The common fields of a call's events.
@@ -40,17 +40,9 @@ pub(in crate::telemetry) struct Common {
     pub(in crate::telemetry) traceparent: Option<String>,
 }
 
-/// What the last event contains.
-#[derive(Debug, Default)]
-struct Seen {
-    turns: u64,
-    failed_turns: u64,
-    barge_ins: u64,
-}
-
 impl CallEvents {
     pub(in crate::telemetry) fn new(webhook: Arc<Webhook>, redaction: Redaction, common: Common) -> Self {
-        Self { webhook, redaction, common, count: 0, last: 0, seen: Seen::default() }
+        Self { webhook, redaction, common, count: 0, last: 0 }
     }
 
     /// Sends an event for a report, if it has one. Stages and the end have their own methods.
@@ -84,11 +76,11 @@ impl CallEvents {
                 self.send(at, "intent", data);
             }
             Report::HandedOff { status } => self.send(at, "handoff", json!({ "status": status.as_str() })),
-            Report::TurnOpened { .. } => self.seen.turns += 1,
-            Report::TurnFailed { .. } => self.seen.failed_turns += 1,
-            Report::BargeIn { .. } => self.seen.barge_ins += 1,
             // These are for operators only, or have their own methods.
-            Report::Transcript { is_final: false, .. }
+            Report::TurnOpened { .. }
+            | Report::TurnFailed { .. }
+            | Report::BargeIn { .. }
+            | Report::Transcript { is_final: false, .. }
             | Report::EndOfUtterance { .. }
             | Report::MoreAudio { .. }
             | Report::Stages(_)
@@ -146,14 +138,20 @@ impl CallEvents {
     }
 
     /// Sends an event for the end of the stream.
-    pub(in crate::telemetry) fn ended(&mut self, at: CallTime, reason: &str, audio: &AudioAccount) {
+    pub(in crate::telemetry) fn ended(
+        &mut self,
+        at: CallTime,
+        reason: &str,
+        summary: &CallSummary,
+        audio: &AudioAccount,
+    ) {
         let ms = |bytes: u64| bytes / dialbridge_core::audio::BYTES_PER_MS as u64;
         let data = json!({
             "reason": reason,
             "durationMs": at.as_ms(),
-            "turns": self.seen.turns,
-            "failedTurns": self.seen.failed_turns,
-            "bargeIns": self.seen.barge_ins,
+            "turns": summary.turns,
+            "failedTurns": summary.failed_turns,
+            "bargeIns": summary.barge_ins,
             "audioMs": {
                 "received": ms(audio.received),
                 "written": ms(audio.written),
