@@ -13,3 +13,5 @@ pub mod doctor;
 mod files;
 #[cfg(feature = "tools")]
 pub mod junit;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod numbers;

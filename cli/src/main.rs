@@ -55,6 +55,8 @@ fn main() -> ExitCode {
             #[cfg(feature = "tools")]
             Command::Doctor(args) => commands::doctor::run(&args).await,
             #[cfg(all(feature = "lab", feature = "tools"))]
+            Command::Number(args) => commands::number::run(&args).await,
+            #[cfg(all(feature = "lab", feature = "tools"))]
             Command::Test(args) => commands::test::run(&args).await,
             #[cfg(feature = "tools")]
             Command::Compare(args) => commands::compare::run(&args),

@@ -28,6 +28,8 @@ mod load_processes;
 mod load_report;
 #[cfg(feature = "lab")]
 mod local_stack;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod number;
 #[cfg(feature = "lab")]
 pub mod relay;
 #[cfg(feature = "tools")]
@@ -49,6 +51,10 @@ use dialbridge_runner::telemetry::log::LineStyle;
 
 /// `EX_CONFIG` of sysexits: a setting is wrong.
 pub const CONFIG: u8 = 78;
+
+/// `EX_USAGE` of sysexits: the command line is wrong.
+#[cfg(feature = "lab")]
+const USAGE: u8 = 64;
 
 /// How lines of the log on stderr are written.
 #[cfg(feature = "lab")]

@@ -22,7 +22,7 @@ pub use args::ConfigureArgs;
 pub use deploy::{APIS, BUILDER_ROLE, DEPLOYER_ROLES, FLAGS};
 
 use deploy::{Deployment, shell};
-use input::Input;
+pub(crate) use input::Input;
 use known::GivenSettings;
 use questions::{CheckTarget, GROUPS, Group, Question};
 

@@ -6,6 +6,7 @@ mod cli;
 mod configure;
 mod conversations;
 mod doctor;
+mod number;
 mod program;
 mod proxy;
 mod secrets;
