@@ -12,7 +12,7 @@ use {
 #[cfg(feature = "tools")]
 use crate::{configure::ConfigureArgs, doctor::DoctorArgs};
 #[cfg(all(feature = "lab", feature = "tools"))]
-use crate::{conversations::TestArgs, numbers::NumberArgs};
+use crate::{conversations::TestArgs, dev::DevArgs, numbers::NumberArgs};
 use dialbridge_runner::settings::Settings;
 
 /// Answers Twilio phone calls with a Google Dialogflow agent
@@ -69,6 +69,9 @@ pub enum Command {
     /// Play one call to the embedded lab agent, from the phone to the hand-off, and print what happened
     #[cfg(feature = "lab")]
     Demo(DemoArgs),
+    /// Serve calls of a real Twilio number on this machine, show them, and put the number back on exit
+    #[cfg(all(feature = "lab", feature = "tools"))]
+    Dev(Box<DevArgs>),
     /// Place a simulated call at a running service, and print what happened
     #[cfg(feature = "lab")]
     Call(Box<CallArgs>),

@@ -7,6 +7,8 @@ pub mod commands;
 pub mod configure;
 #[cfg(all(feature = "lab", feature = "tools"))]
 pub mod conversations;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod dev;
 #[cfg(feature = "tools")]
 pub mod doctor;
 #[cfg(feature = "tools")]

@@ -44,6 +44,8 @@ fn main() -> ExitCode {
             Command::Serve(settings) => commands::serve::run(&settings).await,
             #[cfg(feature = "lab")]
             Command::Demo(args) => commands::demo::run(&args).await,
+            #[cfg(all(feature = "lab", feature = "tools"))]
+            Command::Dev(args) => commands::dev::run(&args).await,
             #[cfg(feature = "lab")]
             Command::Call(args) => commands::call::run(&args).await,
             #[cfg(all(feature = "lab", target_os = "linux"))]

@@ -12,6 +12,10 @@ pub mod completions;
 pub mod configure;
 #[cfg(feature = "lab")]
 pub mod demo;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod dev;
+#[cfg(all(feature = "lab", feature = "tools"))]
+mod dev_calls;
 #[cfg(feature = "tools")]
 pub mod doctor;
 #[cfg(feature = "lab")]

@@ -1,14 +1,14 @@
 //! `number`: lists the account's numbers, points one at a service, puts it back.
 
-use std::io::Write;
 use std::process::ExitCode;
 
+use super::timeline::say;
 use super::{CONFIG, USAGE};
 use crate::doctor::{Doctor, Options, Tools};
 use crate::numbers::{
     Account, IfChanged, KeptFile, NumberArgs, NumberCommand, NumberError, Routing, chosen, point, restore,
 };
-use dialbridge_runner::settings::{Platform, Settings};
+use dialbridge_runner::settings::{Platform, PublicUrl, Settings};
 use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// Runs `number`.
@@ -72,10 +72,15 @@ async fn point_at(settings: &Settings, url: &str, number: Option<&str>) -> Resul
     say(&format!("{} leads to {} now.", number.phone_number, public.http("/twiml")));
     let (was, path) = (pointed.was.described(), file.path().display());
     say(&format!("`dialbridge number restore` makes it lead to {was} again; {path} keeps what that needs."));
+    warn_of_local(&public);
+    Ok(())
+}
+
+/// Says so if Twilio cannot reach a URL.
+pub(super) fn warn_of_local(public: &PublicUrl) {
     if public.is_local() {
         say("Twilio cannot reach that URL: it leads into this network alone.");
     }
-    Ok(())
 }
 
 async fn put_back(settings: &Settings, if_changed: IfChanged) -> Result<(), NumberError> {
@@ -85,9 +90,4 @@ async fn put_back(settings: &Settings, if_changed: IfChanged) -> Result<(), Numb
         None => say(&format!("There is nothing to put back: {} is not here.", file.path().display())),
     }
     Ok(())
-}
-
-fn say(text: &str) {
-    // The reader may have closed the pipe.
-    let _ = writeln!(std::io::stdout(), "{text}");
 }

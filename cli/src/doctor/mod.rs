@@ -40,6 +40,8 @@ use dialbridge_runner::telemetry::clock::WallClock;
 pub use args::{DoctorArgs, Options};
 pub use finding::{Finding, Mark, summary};
 pub(crate) use tape::findings as findings_of_tape;
+#[cfg(feature = "lab")]
+pub(crate) use url::is_loopback;
 
 use cloud_run::CloudRunTarget;
 use credentials::Credentials;

@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::request::Builder;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -189,10 +188,11 @@ impl TwilioApi {
     }
 
     /// Updates the resource at that path, and returns it. No check does this.
+    #[cfg(feature = "lab")]
     pub(crate) async fn update(&self, doctor: &Doctor, path: &str, form: &[(&str, &str)]) -> Result<Value, Refused> {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = Request::post(format!("{}{path}", self.base));
-        self.send(doctor, request.header(CONTENT_TYPE, "application/x-www-form-urlencoded"), body.into()).await
+        self.send(doctor, request.header("content-type", "application/x-www-form-urlencoded"), body.into()).await
     }
 
     async fn send(&self, doctor: &Doctor, request: Builder, body: Bytes) -> Result<Value, Refused> {

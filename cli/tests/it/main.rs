@@ -5,6 +5,7 @@ mod agent_tls;
 mod cli;
 mod configure;
 mod conversations;
+mod dev;
 mod doctor;
 mod number;
 mod program;
