@@ -109,15 +109,17 @@ impl Dev {
             why = ended(self.tunnel.as_mut()) => Err(format!("{why}; calls do not come here any more")),
             _ = self.running.join_next() => Err("the service has stopped; please report it".to_owned()),
         };
-        let live = self.service.calls().live();
         let restored = restore(&self.account, &file, IfChanged::Leave).await;
-        let back = match &restored {
-            Ok(_) => format!("{number} leads to {was} again."),
-            Err(error) => format!("{number} is not put back: {error}"),
-        };
-        say(&back);
-        if live > 0 {
-            say(&format!("{live} live calls end now."));
+        match (&restored, &ended) {
+            (Ok(_), _) => say(&format!("{number} leads to {was} again.")),
+            (Err(_), Ok(())) => say("The number is not put back; `dialbridge number restore` tries again."),
+            (Err(_), Err(why)) => {
+                say(&format!("{why}. The number is not put back; `dialbridge number restore` tries again."))
+            }
+        }
+        match self.service.calls().live() {
+            0 => {}
+            live => say(&format!("Live calls that end now: {live}.")),
         }
         restored?;
         ended.map_err(NumberError::Failed)

@@ -9,7 +9,7 @@ use std::process::Command;
 use dialbridge_lab::twilio::{PhoneNumber, RestFault};
 use http::StatusCode;
 
-use crate::program::{Lab, PLANTED_TOKEN, Run, folder, program, run};
+use crate::program::{Lab, PLANTED_TOKEN, Run, Terminal, folder, program, run};
 
 const KEPT: &str = ".dialbridge-number.json";
 
@@ -158,6 +158,38 @@ async fn an_update_that_fails_leaves_no_file_and_one_whose_answer_is_lost_counts
         assert_eq!(pointed.code, code, "{pointed:?}");
         assert_eq!((of(&lab) != before, folder.join(KEPT).exists()), (code == 0, code == 0), "{pointed:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_stays_in_its_trunk_is_told_and_put_back() {
+    let (folder, lab) = (folder("number-stuck"), Lab::start().await);
+    let before = PhoneNumber { trunk_sid: "TK1".to_owned(), is_trunk_kept: true, ..customers(1, "+15550100") };
+    lab.twilio.account_state().numbers = vec![before.clone()];
+    let pointed = point(&folder, &lab, "+15550100", "https://calls.example.com").await;
+    assert_eq!(pointed.code, 1, "{pointed:?}");
+    assert!(pointed.errors.contains("it still leads to SIP trunk TK1"), "{pointed:?}");
+    assert_eq!(run(number(&folder, &lab, &["restore"]), "").await.code, 0);
+    assert_eq!(of(&lab), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_a_terminal_a_number_that_takes_calls_is_chosen_from_a_list() {
+    let (folder, lab) = (folder("number-chosen"), Lab::start().await);
+    let mute = PhoneNumber { is_mute: true, ..customers(1, "+15550101") };
+    lab.twilio.account_state().numbers = vec![mute, customers(2, "+15550102"), customers(3, "+15550103")];
+    let command = number(&folder, &lab, &["point", "--url", "https://calls.example.com"]);
+    let shown = tokio::task::spawn_blocking(move || {
+        let mut terminal = Terminal::start(command);
+        terminal.expect("  2  +15550103        https://old.test/voice");
+        terminal.answer("Which one (1 to 2)? ", "3");
+        terminal.answer("A number from 1 to 2: ", "2");
+        terminal.expect("+15550103 leads to https://calls.example.com/twiml now.");
+        terminal.end()
+    });
+    let (shown, code) = shown.await.unwrap();
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains("+15550101") && !shown.contains("planted"), "{shown}");
+    assert_eq!(lab.twilio.account_state().numbers[2].voice_url, "https://calls.example.com/twiml");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,6 +33,8 @@ pub struct PhoneNumber {
     pub voice_application_sid: String,
     /// A SIP trunk that Twilio uses before it; empty: none.
     pub trunk_sid: String,
+    /// Whether updates leave it in its trunk.
+    pub is_trunk_kept: bool,
     /// Whether it takes messages only.
     pub is_mute: bool,
 }
@@ -94,6 +96,9 @@ impl PhoneNumber {
 
     /// What Twilio uses before the voice-url: at most one of an app and a trunk.
     fn set_detour(&mut self, app: &str, trunk: &str) {
+        if self.is_trunk_kept {
+            return;
+        }
         app.clone_into(&mut self.voice_application_sid);
         trunk.clone_into(&mut self.trunk_sid);
     }
