@@ -2,8 +2,10 @@
 #![cfg(feature = "lab")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -128,6 +130,14 @@ impl Drop for Running {
     }
 }
 
+/// The first line of the page's answer.
+fn status_of_page(url: &str) -> String {
+    let address = url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    BufReader::new(stream).lines().next().unwrap().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_are_shown_as_they_come_and_a_signal_puts_the_number_back() {
     let (folder, lab) = (folder("dev-call"), lab().await);
@@ -136,6 +146,7 @@ async fn calls_are_shown_as_they_come_and_a_signal_puts_the_number_back() {
     running.expect(POINTED);
     assert_eq!(goes_to(&lab), (format!("{url}/twiml"), String::new()));
     running.expect("Twilio cannot reach that URL");
+    assert!(status_of_page(&url).starts_with("HTTP/1.1 401 "), "the page is closed: {}", status_of_page(&url));
 
     let steps = vec![CallerStep::HangUp { when: When::AgentSilent(300) }];
     lab.twilio.call(CallPlan::new(format!("{url}/twiml"), steps)).await;
@@ -190,14 +201,20 @@ async fn a_number_that_somebody_changes_meanwhile_stays_as_it_is_and_that_is_tol
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tunnel_is_started_without_secrets_and_ends_with_dev() {
     let (folder, lab) = (folder("dev-tunnel"), lab().await);
-    let script = "env > seen-environment; echo $$ > pid; echo \"INF |  $4  |\" >&2; exec sleep 600";
-    let mut running = Running::start(with_tunnel(dev(&folder, &lab, 0), &folder, script));
+    let script = "trap 'echo > interrupted' INT; env > seen-environment; echo $$ > pid; echo \"INF |  $4  |\" >&2
+        while :; do sleep 0.1; done";
+    let mut command = with_tunnel(dev(&folder, &lab, 0), &folder, script);
+    command.process_group(0);
+    let mut running = Running::start(command);
     running.expect(POINTED);
     assert!(goes_to(&lab).0.starts_with("http://127.0.0.1:"), "{:?}", goes_to(&lab));
-    running.signal("-INT");
+    // As the keyboard does it: to all processes of the group.
+    let group = format!("-{}", running.child.id());
+    assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
     let (code, told) = running.end();
     assert_eq!(code, Some(0), "{told}");
     assert!(is_put_back(&lab, &folder));
+    assert!(!folder.join("interrupted").exists(), "the tunnel stays until the number is put back");
     assert!(!fs::read_to_string(folder.join("seen-environment")).unwrap().contains("planted"));
     let pid = fs::read_to_string(folder.join("pid")).unwrap();
     let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
