@@ -3,17 +3,18 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use dialbridge_lab::twilio::{CallPlan, CallerStep, PhoneNumber, When};
 
-use crate::program::{Lab, PLANTED_TOKEN, Service, folder, free_port, program, run};
+use crate::program::{Lab, PLANTED_TOKEN, Service, folder, program, run};
 
 const KEPT: &str = ".dialbridge-number.json";
 const NUMBER: &str = "+15550100";
@@ -55,8 +56,16 @@ fn dev(folder: &Path, lab: &Lab, port: u16) -> Command {
     command
 }
 
+/// A port below those that the system gives to whoever asks for any, so that nobody takes it before `dev` does.
+fn reserved_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 1_000).unwrap() * 10;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed)).find(is_free).unwrap()
+}
+
 fn dev_at_url(folder: &Path, lab: &Lab) -> (Command, String) {
-    let port = free_port();
+    let port = reserved_port();
     let (mut command, url) = (dev(folder, lab, port), format!("http://127.0.0.1:{port}"));
     command.args(["--url", &url]);
     (command, url)
@@ -116,8 +125,14 @@ impl Running {
 
     /// The exit code and all that was said.
     fn end(mut self) -> (Option<i32>, String) {
+        loop {
+            match self.lines.recv_timeout(Duration::from_secs(30)) {
+                Ok(line) => self.seen = format!("{}{line}\n", self.seen),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {}", self.seen),
+            }
+        }
         let code = self.child.wait().unwrap().code();
-        self.seen.extend(self.lines.iter().map(|line| line + "\n"));
         let errors = self.errors();
         (code, std::mem::take(&mut self.seen) + &errors)
     }
