@@ -9,10 +9,10 @@ use {
     dialbridge_lab::agent::Edition,
 };
 
-#[cfg(all(feature = "lab", feature = "tools"))]
-use crate::conversations::TestArgs;
 #[cfg(feature = "tools")]
 use crate::{configure::ConfigureArgs, doctor::DoctorArgs};
+#[cfg(all(feature = "lab", feature = "tools"))]
+use crate::{conversations::TestArgs, dev::DevArgs, numbers::NumberArgs};
 use dialbridge_runner::settings::Settings;
 
 /// Answers Twilio phone calls with a Google Dialogflow agent
@@ -69,6 +69,9 @@ pub enum Command {
     /// Play one call to the embedded lab agent, from the phone to the hand-off, and print what happened
     #[cfg(feature = "lab")]
     Demo(DemoArgs),
+    /// Serve calls of a real Twilio number on this machine, show them, and put the number back on exit
+    #[cfg(all(feature = "lab", feature = "tools"))]
+    Dev(Box<DevArgs>),
     /// Place a simulated call at a running service, and print what happened
     #[cfg(feature = "lab")]
     Call(Box<CallArgs>),
@@ -86,6 +89,9 @@ pub enum Command {
     /// Check the settings, the agent, the public URL, Twilio and Cloud Run, and say how to mend each fault
     #[cfg(feature = "tools")]
     Doctor(Box<DoctorArgs>),
+    /// List the account's numbers, point one at a service, put it back
+    #[cfg(all(feature = "lab", feature = "tools"))]
+    Number(Box<NumberArgs>),
     /// Run conversation files: calls, and what must come of them
     #[cfg(all(feature = "lab", feature = "tools"))]
     Test(Box<TestArgs>),

@@ -7,9 +7,13 @@ pub mod commands;
 pub mod configure;
 #[cfg(all(feature = "lab", feature = "tools"))]
 pub mod conversations;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod dev;
 #[cfg(feature = "tools")]
 pub mod doctor;
 #[cfg(feature = "tools")]
 mod files;
 #[cfg(feature = "tools")]
 pub mod junit;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod numbers;

@@ -44,6 +44,8 @@ fn main() -> ExitCode {
             Command::Serve(settings) => commands::serve::run(&settings).await,
             #[cfg(feature = "lab")]
             Command::Demo(args) => commands::demo::run(&args).await,
+            #[cfg(all(feature = "lab", feature = "tools"))]
+            Command::Dev(args) => commands::dev::run(&args).await,
             #[cfg(feature = "lab")]
             Command::Call(args) => commands::call::run(&args).await,
             #[cfg(all(feature = "lab", target_os = "linux"))]
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
             Command::Configure(args) => commands::configure::run(&args).await,
             #[cfg(feature = "tools")]
             Command::Doctor(args) => commands::doctor::run(&args).await,
+            #[cfg(all(feature = "lab", feature = "tools"))]
+            Command::Number(args) => commands::number::run(&args).await,
             #[cfg(all(feature = "lab", feature = "tools"))]
             Command::Test(args) => commands::test::run(&args).await,
             #[cfg(feature = "tools")]

@@ -9,10 +9,10 @@ use dialbridge_lab::twilio::{CallEvent, CallEventKind, CallPlan, CallRecord, Cal
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::CONFIG;
 use super::faults::Faults;
 use super::local_stack::LocalStack;
 use super::timeline::{Timeline, report, say, stereo};
+use super::{CONFIG, USAGE};
 use crate::args::DemoArgs;
 use dialbridge_runner::call::watch::Observed;
 use dialbridge_runner::settings::Severity;
@@ -20,9 +20,6 @@ use dialbridge_runner::telemetry::log::{self, log_and_exit};
 
 /// How many events may wait to be printed.
 const QUEUE: usize = 256;
-
-/// `EX_USAGE` of sysexits.
-const USAGE: u8 = 64;
 
 /// Runs `demo`.
 pub async fn run(args: &DemoArgs) -> ExitCode {

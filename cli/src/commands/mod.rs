@@ -12,6 +12,10 @@ pub mod completions;
 pub mod configure;
 #[cfg(feature = "lab")]
 pub mod demo;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod dev;
+#[cfg(all(feature = "lab", feature = "tools"))]
+mod dev_calls;
 #[cfg(feature = "tools")]
 pub mod doctor;
 #[cfg(feature = "lab")]
@@ -28,6 +32,8 @@ mod load_processes;
 mod load_report;
 #[cfg(feature = "lab")]
 mod local_stack;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod number;
 #[cfg(feature = "lab")]
 pub mod relay;
 #[cfg(feature = "tools")]
@@ -49,6 +55,10 @@ use dialbridge_runner::telemetry::log::LineStyle;
 
 /// `EX_CONFIG` of sysexits: a setting is wrong.
 pub const CONFIG: u8 = 78;
+
+/// `EX_USAGE` of sysexits: the command line is wrong.
+#[cfg(feature = "lab")]
+const USAGE: u8 = 64;
 
 /// How lines of the log on stderr are written.
 #[cfg(feature = "lab")]

@@ -12,12 +12,17 @@ use dialbridge_lab::twilio::{CallEvent, CallEventKind, CallRecord};
 
 /// Prints a line: time, actor, event.
 pub(super) fn line(at_ms: u64, who: &str, what: &str) {
-    // The reader may have closed the pipe.
-    let _ = writeln!(std::io::stdout(), "{:>4}.{:03}  {who:<7} {what}", at_ms / 1000, at_ms % 1000);
+    say(&written(at_ms, who, what));
+}
+
+/// A line as it is printed.
+pub(super) fn written(at_ms: u64, who: &str, what: &str) -> String {
+    format!("{:>4}.{:03}  {who:<7} {what}", at_ms / 1000, at_ms % 1000)
 }
 
 /// Prints a sentence.
 pub(super) fn say(text: &str) {
+    // The reader may have closed the pipe.
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
@@ -81,7 +86,14 @@ impl Timeline {
 
 /// Prints what the service reports, if it tells more than Twilio sees.
 pub(super) fn report(at_ms: u64, report: &Report) {
-    let (who, what) = match report {
+    if let Some((who, what)) = reported(report) {
+        line(at_ms, who, &what);
+    }
+}
+
+/// Who did what; `None` if Twilio sees the same, or if it matters to nobody who watches a call.
+pub(super) fn reported(report: &Report) -> Option<(&'static str, String)> {
+    Some(match report {
         Report::Transcript { text, is_final: true, .. } => ("agent", format!("understands {text}")),
         Report::EndOfUtterance { turn, spoken: false, .. } => ("agent", format!("has heard nothing ({turn})")),
         Report::EndOfUtterance { turn, spoken: true, found_by, silence_ms } => {
@@ -133,9 +145,8 @@ pub(super) fn report(at_ms: u64, report: &Report) {
         | Report::TurnedAway
         | Report::AnswerTruncated { .. }
         | Report::LimitReached(_)
-        | Report::Ended { .. } => return,
-    };
-    line(at_ms, who, &what);
+        | Report::Ended { .. } => return None,
+    })
 }
 
 /// Where the time of a turn went, and which stage was slow.
@@ -153,7 +164,7 @@ fn stages_text(stages: &Stages) -> String {
     format!("{} {whole}: {}{slow}", stages.turn, times.join(", "))
 }
 
-fn seconds(ms: u64) -> String {
+pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:02} s", ms / 1000, ms % 1000 / 10)
 }
 

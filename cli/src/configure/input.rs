@@ -15,14 +15,14 @@ pub(super) fn say(text: &str) {
 }
 
 /// Lines from the standard input.
-pub(super) struct Input {
+pub(crate) struct Input {
     lines: mpsc::Receiver<String>,
     is_terminal: bool,
 }
 
 impl Input {
     /// Starts to read the standard input.
-    pub(super) fn stdin() -> Self {
+    pub(crate) fn stdin() -> Self {
         let (sender, lines) = mpsc::channel(1);
         // Nobody waits for this thread: it may block in a read until the process ends, and must not keep the process
         // from ending.
@@ -31,7 +31,7 @@ impl Input {
     }
 
     /// Asks, and returns the next line without its end and the space around it; `None` if there are no more.
-    pub(super) async fn ask(&mut self, prompt: &str) -> Option<String> {
+    pub(crate) async fn ask(&mut self, prompt: &str) -> Option<String> {
         // A failed write means that nobody reads the question.
         let _ = write!(io::stderr(), "{prompt}");
         let line = self.lines.recv().await;

@@ -24,7 +24,8 @@ pub use deploy::{APIS, BUILDER_ROLE, DEPLOYER_ROLES, FLAGS};
 pub use error::ConfigureError;
 
 use deploy::{DeployStep, Deployment, NOT_DEPLOYED, shell};
-use input::{Input, say};
+pub(crate) use input::Input;
+use input::say;
 use known::GivenSettings;
 use questions::{CheckTarget, GROUPS, Group, Question};
 

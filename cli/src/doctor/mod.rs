@@ -1,7 +1,7 @@
 //! `doctor`: checks the setup piece by piece, and says how to mend each fault.
 //!
 //! Each check is a function that sends the requests of a call, in the same way, and returns [`Finding`]s. Every request
-//! has a deadline, and none changes anything anywhere.
+//! has a deadline, and none changes anything anywhere. `number` and `dev` ask Twilio with the same client.
 
 mod agent;
 mod args;
@@ -13,14 +13,14 @@ mod env_file;
 mod files;
 mod finding;
 mod media;
-mod numbers;
+pub(crate) mod numbers;
 mod public_url;
 mod single_checks;
 mod speech;
 mod subaccounts;
 mod subject;
 mod tape;
-mod twilio;
+pub(crate) mod twilio;
 mod twiml;
 mod url;
 mod voice_request;
@@ -40,6 +40,8 @@ use dialbridge_runner::telemetry::clock::WallClock;
 pub use args::{DoctorArgs, Options};
 pub use finding::{Finding, Mark, summary};
 pub(crate) use tape::findings as findings_of_tape;
+#[cfg(feature = "lab")]
+pub(crate) use url::is_loopback;
 
 use cloud_run::CloudRunTarget;
 use credentials::Credentials;
@@ -89,7 +91,7 @@ impl Tools {
 /// Runs the checks.
 pub struct Doctor {
     tools: Tools,
-    web: WebClient,
+    pub(crate) web: WebClient,
     /// What there is to say of the proxy; `None` if there is none.
     proxy: Option<Finding>,
     cloud_run_api_url: String,

@@ -27,12 +27,15 @@ const MAX_PAGES: usize = 50;
 pub(crate) struct Number {
     pub(crate) sid: String,
     pub(crate) phone_number: String,
-    voice_url: Option<String>,
-    voice_method: Option<String>,
-    voice_fallback_url: Option<String>,
-    voice_fallback_method: Option<String>,
-    voice_application_sid: Option<String>,
-    trunk_sid: Option<String>,
+    pub(crate) friendly_name: Option<String>,
+    pub(crate) voice_url: Option<String>,
+    pub(crate) voice_method: Option<String>,
+    pub(crate) voice_fallback_url: Option<String>,
+    pub(crate) voice_fallback_method: Option<String>,
+    pub(crate) status_callback: Option<String>,
+    pub(crate) status_callback_method: Option<String>,
+    pub(crate) voice_application_sid: Option<String>,
+    pub(crate) trunk_sid: Option<String>,
     capabilities: Option<Capabilities>,
 }
 
@@ -94,7 +97,7 @@ pub(crate) async fn check(
 }
 
 /// How long a list of numbers may take.
-pub(super) fn list_deadline(doctor: &Doctor) -> Duration {
+pub(crate) fn list_deadline(doctor: &Doctor) -> Duration {
     doctor.web.deadline * PAGES_IN_TIME
 }
 
@@ -121,7 +124,7 @@ fn none(all: &[Number], public: &PublicUrl) -> Finding {
 }
 
 /// All numbers of an account, page by page.
-pub(super) async fn list(
+pub(crate) async fn list(
     doctor: &Doctor,
     api: &TwilioApi,
     account: &str,
@@ -170,6 +173,11 @@ impl Number {
         let freed = if self.is_an_apps() { " --voice-application-sid ''" } else { "" };
         let (voice, fallback) = (of(&kept), of(&resuming));
         command(&self.sid, voice.trim_end_matches('?'), &fallback) + freed
+    }
+
+    /// Whether it takes voice calls.
+    pub(crate) fn takes_calls(&self) -> bool {
+        self.capabilities.as_ref().is_none_or(|capabilities| capabilities.voice)
     }
 
     fn is_an_apps(&self) -> bool {
@@ -226,7 +234,7 @@ impl Number {
 
     /// What Twilio uses before the voice-url.
     fn detour(&self) -> Option<NumberFault> {
-        if self.capabilities.as_ref().is_some_and(|capabilities| !capabilities.voice) {
+        if !self.takes_calls() {
             return Some(fault("it takes no voice calls"));
         }
         if self.is_an_apps() {

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::request::Builder;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::Value;
@@ -35,7 +36,7 @@ pub(crate) struct TwilioApi {
 pub(crate) struct Refused {
     pub(crate) says: String,
     pub(crate) mend: String,
-    status: Option<StatusCode>,
+    pub(crate) status: Option<StatusCode>,
 }
 
 /// A subaccount of the account that the settings name.
@@ -183,10 +184,22 @@ impl TwilioApi {
 
     /// Gets the resource at that path and query.
     pub(crate) async fn get(&self, doctor: &Doctor, path: &str) -> Result<Value, Refused> {
-        let request = Request::get(format!("{}{path}", self.base))
+        self.send(doctor, Request::get(format!("{}{path}", self.base)), Bytes::new()).await
+    }
+
+    /// Updates the resource at that path, and returns it. No check does this.
+    #[cfg(feature = "lab")]
+    pub(crate) async fn update(&self, doctor: &Doctor, path: &str, form: &[(&str, &str)]) -> Result<Value, Refused> {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = Request::post(format!("{}{path}", self.base));
+        self.send(doctor, request.header("content-type", "application/x-www-form-urlencoded"), body.into()).await
+    }
+
+    async fn send(&self, doctor: &Doctor, request: Builder, body: Bytes) -> Result<Value, Refused> {
+        let request = request
             .header("authorization", self.authorization.clone())
             .header("accept", "application/json")
-            .body(Full::default());
+            .body(Full::new(body));
         let request = request.map_err(|error| self.unanswered(&WebError::NoUrl(error.to_string())))?;
         let response = doctor.web.send(request).await.map_err(|error| self.unanswered(&error))?;
         doctor.web.note_clock(&parts(&self.base).1, &response);

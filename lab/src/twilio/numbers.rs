@@ -25,10 +25,16 @@ pub struct PhoneNumber {
     pub voice_fallback_url: String,
     /// `POST` or `GET`; empty: `POST`.
     pub voice_fallback_method: String,
+    /// Told how a call has ended; empty: nobody.
+    pub status_callback: String,
+    /// `POST` or `GET`; empty: `POST`.
+    pub status_callback_method: String,
     /// A TwiML app that Twilio uses before the voice-url; empty: none.
     pub voice_application_sid: String,
     /// A SIP trunk that Twilio uses before it; empty: none.
     pub trunk_sid: String,
+    /// Whether updates leave it in its trunk.
+    pub is_trunk_kept: bool,
     /// Whether it takes messages only.
     pub is_mute: bool,
 }
@@ -57,6 +63,7 @@ impl PhoneNumber {
             "friendly_name": self.phone_number, "api_version": "2010-04-01", "status": "in-use",
             "voice_url": self.voice_url, "voice_method": method(&self.voice_method),
             "voice_fallback_url": self.voice_fallback_url, "voice_fallback_method": method(&self.voice_fallback_method),
+            "status_callback": self.status_callback, "status_callback_method": method(&self.status_callback_method),
             "voice_application_sid": or_null(&self.voice_application_sid), "trunk_sid": or_null(&self.trunk_sid),
             "capabilities": { "voice": !self.is_mute, "sms": true, "mms": false, "fax": false },
             "uri": format!("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers/{}.json", self.sid),
@@ -72,13 +79,28 @@ impl PhoneNumber {
                 "VoiceFallbackUrl" => changed.voice_fallback_url = checked_url("VoiceFallbackUrl", value)?,
                 "VoiceMethod" => changed.voice_method = checked_method("VoiceMethod", value)?,
                 "VoiceFallbackMethod" => changed.voice_fallback_method = checked_method("VoiceFallbackMethod", value)?,
-                "VoiceApplicationSid" => changed.voice_application_sid.clone_from(value),
+                "StatusCallback" => changed.status_callback = checked_url("StatusCallback", value)?,
+                "StatusCallbackMethod" => {
+                    changed.status_callback_method = checked_method("StatusCallbackMethod", value)?;
+                }
+                // "Setting a trunk_sid will automatically delete your voice_application_sid and vice versa."
+                "VoiceApplicationSid" => changed.set_detour(value, ""),
+                "TrunkSid" => changed.set_detour("", value),
                 // Twilio accepts many more, but no voice call depends on them.
                 _ => {}
             }
         }
         *self = changed;
         Ok(())
+    }
+
+    /// What Twilio uses before the voice-url: at most one of an app and a trunk.
+    fn set_detour(&mut self, app: &str, trunk: &str) {
+        if self.is_trunk_kept {
+            return;
+        }
+        app.clone_into(&mut self.voice_application_sid);
+        trunk.clone_into(&mut self.trunk_sid);
     }
 }
 
@@ -189,5 +211,17 @@ mod tests {
         assert_eq!(number, before);
         number.update(&form(&[("VoiceUrl", "https://other/twiml#rc=2"), ("VoiceMethod", "GET")])).unwrap();
         assert_eq!((number.voice_url.as_str(), number.voice_method.as_str()), ("https://other/twiml#rc=2", "GET"));
+    }
+
+    #[test]
+    fn a_number_is_an_apps_or_a_trunks_and_not_both() {
+        let mut number = numbers(1).remove(0);
+        let mut set = |name: &str, value: &str| {
+            number.update(&[(name.to_owned(), value.to_owned())]).unwrap();
+            (number.voice_application_sid.clone(), number.trunk_sid.clone())
+        };
+        assert_eq!(set("VoiceApplicationSid", "AP1"), ("AP1".to_owned(), String::new()));
+        assert_eq!(set("TrunkSid", "TK1"), (String::new(), "TK1".to_owned()));
+        assert_eq!(set("TrunkSid", ""), (String::new(), String::new()));
     }
 }

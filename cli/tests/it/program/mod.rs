@@ -1,5 +1,7 @@
 //! The program in a process of its own, and the lab around it.
 
+mod terminal;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -12,6 +14,8 @@ use dialbridge_lab::net::Net;
 use dialbridge_lab::served::Served;
 use dialbridge_lab::twilio::{Account, PhoneNumber, SimulatedTwilio};
 use serde_json::Value;
+
+pub(crate) use terminal::Terminal;
 
 /// The account's token: a secret, like everything called `planted`.
 pub(crate) const PLANTED_TOKEN: &str = "planted-auth-token-0123456789";
