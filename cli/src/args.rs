@@ -25,12 +25,11 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The settings that `-h` shows. `--help` shows all of them.
-const FIRST_SETTINGS: [&str; 14] = [
+/// The settings that `serve -h` shows. `--help` shows all of them.
+const FIRST_SETTINGS: [&str; 10] = [
     "PORT",
     "PUBLIC_URL",
     "DIALBRIDGE_CONFIG",
-    "ADMIN_TOKEN",
     "RECORD_DIR",
     "DIALOGFLOW_AGENT",
     "DIALOGFLOW_LANGUAGE",
@@ -38,25 +37,24 @@ const FIRST_SETTINGS: [&str; 14] = [
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
     "END_OF_INTERACTION_URL",
-    "FALLBACK_TWIML",
-    "BARGE_IN",
-    "END_OF_UTTERANCE",
 ];
 
 /// The command line, whose `-h` fits a screen.
 #[must_use]
 pub fn command_line() -> clap::Command {
     let names: Vec<&str> = Settings::names().collect();
-    let is_later = |arg: &clap::Arg| {
-        let id = arg.get_id().as_str();
-        names.contains(&id) && !FIRST_SETTINGS.contains(&id)
-    };
     let short = |command: clap::Command| {
+        let is_serve = command.get_name() == "serve";
+        let is_later = |arg: &clap::Arg| {
+            let id = arg.get_id().as_str();
+            let is_setting = names.contains(&id) && !(is_serve && FIRST_SETTINGS.contains(&id));
+            is_setting || arg.get_help_heading() == Some("Load") && id != "load"
+        };
         if !command.get_arguments().any(is_later) {
             return command;
         }
         let command = command.mut_args(|arg| if is_later(&arg) { arg.hide_short_help(true) } else { arg });
-        command.after_help("--help has all settings.").after_long_help("")
+        command.after_help("--help has all options and settings.").after_long_help("")
     };
     Cli::command().mut_subcommands(short)
 }
