@@ -65,7 +65,9 @@ fn prepared(args: &TestArgs) -> Result<(Run, Found, Option<Coverage>), (String, 
     let coverage = args.coverage.as_deref().map(Coverage::of).transpose().map_err(broken)?;
     let found = Found::of(&args.paths);
     if found.files.is_empty() && found.faults.is_empty() {
-        return Err(broken("there is no conversation file there: a TOML file with [[step]]".to_owned()));
+        let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
+        let why = "no conversation file, which is a TOML file with [[step]]";
+        return Err(broken(format!("{}: {why}", paths.join(", "))));
     }
     args.junit.as_deref().map_or(Ok(()), junit::check_writable).map_err(broken)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

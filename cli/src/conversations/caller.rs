@@ -103,10 +103,13 @@ impl ConversationFile {
 }
 
 /// A WAV file as mu-law at 8,000 Hz.
-fn read_recording(path: &Path) -> Result<Arc<[u8]>, String> {
+///
+/// # Errors
+/// Why it cannot be read, with its path.
+pub(super) fn read_recording(path: &Path) -> Result<Arc<[u8]>, String> {
     let told = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
     let bytes = files::bytes(path, MAX_WAV_BYTES)?;
-    read_wav(&bytes).map_err(|error| told(&format!("it is no WAV: {error}")))?;
+    read_wav(&bytes).map_err(|error| told(&error))?;
     let audio = to_mulaw(AudioFormat::TELEPHONE, &bytes).map_err(|error| told(&error))?;
     Ok(audio.into())
 }

@@ -17,7 +17,10 @@ pub use tape::of_tape;
 fn write_new(path: &Path, content: &[u8]) -> Result<(), String> {
     use std::io::Write as _;
     let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mut file = fs::File::create_new(path).map_err(told)?;
+    let mut file = fs::File::create_new(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => format!("{}: the file exists; --out names another one", path.display()),
+        _ => told(error),
+    })?;
     file.write_all(content).map_err(told)
 }
 

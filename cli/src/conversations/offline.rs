@@ -60,12 +60,15 @@ impl ConversationFile {
     }
 }
 
+/// What to do about a tape that cannot be used.
+const ANEW: &str = "record it anew: dialbridge test --record";
+
 fn read_tape(path: &Path) -> Result<Tape, String> {
     let text = files::text(path, MAX_TAPE_BYTES)?;
-    let tape = Tape::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let tape = Tape::parse(&text).map_err(|error| format!("{}: {error}; {ANEW}", path.display()))?;
     let is_whole = tape.outputs.iter().any(|line| line.contains("\"close\""));
     if !is_whole {
-        return Err(format!("{}: the tape breaks off before the end of its call", path.display()));
+        return Err(format!("{}: the tape breaks off before the end of its call; {ANEW}", path.display()));
     }
     Ok(tape)
 }

@@ -13,7 +13,9 @@ use dialbridge_net::dial::{Dial, Tcp};
 use dialbridge_runner::call::tape_recorder::CallTape;
 use dialbridge_runner::http;
 use dialbridge_runner::service::{Dependencies, Service};
-use dialbridge_runner::settings::{AgentConfig, Config, Endpoint, Platform, SettingErrors, Settings, with_settings};
+use dialbridge_runner::settings::{
+    AgentConfig, Config, Endpoint, Platform, SettingErrors, Settings, no_setting, with_settings,
+};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -174,7 +176,7 @@ fn config(given: &Settings, own: &[String], url: &str, rest_url: &str, account: 
     for change in own {
         let (name, value) = change.split_once('=').ok_or_else(|| format!("{change} has no '=', e.g. BARGE_IN=off"))?;
         if !settings.try_set(name, value) {
-            return Err(format!("{name} is no setting"));
+            return Err(no_setting(name));
         }
         of_call.extend(Settings::is_of_call(name).then(|| change.clone()));
         tools = if name == TOOLS { Some(value) } else { tools };

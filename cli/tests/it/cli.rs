@@ -363,7 +363,10 @@ fn help_fits_a_screen_and_the_long_help_has_every_setting() {
     for name in Settings::names() {
         assert!(long.contains(&format!("[env: {name}")), "{name}");
     }
-    assert!(short.contains("--help has all options and settings") && !short.contains("[env: COALESCE_MICROSECONDS"), "{short}");
+    assert!(
+        short.contains("--help has all options and settings") && !short.contains("[env: COALESCE_MICROSECONDS"),
+        "{short}"
+    );
 }
 
 #[test]

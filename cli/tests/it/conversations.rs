@@ -69,7 +69,7 @@ fn a_test_that_cannot_be_run_ends_with_2() {
     }
     fs::create_dir(folder.join("empty")).unwrap();
     let (code, _, faults) = run(&folder, &["test", "empty"], &[]);
-    assert!(code == 2 && faults.contains("there is no conversation file"), "{faults}");
+    assert!(code == 2 && faults.contains("empty: no conversation file"), "{faults}");
 }
 
 #[test]

@@ -49,5 +49,5 @@ pub use public_url::PublicUrl;
 pub use retake::with_settings;
 pub use severity::{LogFormat, Severity};
 pub use shares::Shares;
-pub use spelling::misspelt;
+pub use spelling::{misspelt, no_setting};
 pub use tools::ToolWebhook;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::faults::Faults;
 use super::given::{Settings, declared};
 use super::layer::Values;
+use super::spelling::no_setting;
 use dialbridge_agents::{CesTransport, EsApi, Product};
 
 /// Changes some settings of a call's configuration; each change is `NAME=VALUE`. All else stays. A setting gets its value
@@ -24,7 +25,7 @@ pub fn with_settings(config: &CallConfig, edition: &str, changes: &[String]) -> 
     let (mut changed, mut fields) = (Settings::default(), Vec::new());
     for change in changes {
         let (name, value) = change.split_once('=').ok_or_else(|| format!("{change} has no '=', e.g. BARGE_IN=off"))?;
-        let setting = declared(name).ok_or_else(|| format!("{name} is no setting"))?;
+        let setting = declared(name).ok_or_else(|| no_setting(name))?;
         if !Settings::is_of_call(name) {
             return Err(format!("{name} changes nothing in a recorded call: place a call with it, by test --live"));
         }

@@ -36,6 +36,17 @@ pub fn misspelt(variables: impl Iterator<Item = String>) -> Vec<String> {
     sentences
 }
 
+/// The sentence about a name that is no setting, with the one that is near.
+#[must_use]
+pub fn no_setting(name: &str) -> String {
+    let known: Vec<&str> = Settings::names().collect();
+    match meant(name, &known, max_distance(name)) {
+        Some(Meant::Renamed(now)) => format!("{name} is no setting any more; it is called {now} now"),
+        Some(Meant::Near(near)) => format!("{name} is no setting; {near} is one"),
+        None => format!("{name} is no setting"),
+    }
+}
+
 /// The text that follows "is no setting" in a message about a key of the agents' file.
 pub(super) fn hint(key: &str) -> String {
     let known: Vec<&str> = Settings::names().collect();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Draft, relative, write_new};
+use crate::conversations::caller::read_recording;
 
 /// Writes a file whose caller says these recordings, one after the other.
 ///
@@ -16,9 +17,7 @@ pub fn of_recordings(recordings: &[PathBuf], out: &Path) -> Result<(), String> {
     draft.line("\n[[step]]");
     draft.line("# expect.reply = \"what the agent greets with\"");
     for recording in recordings {
-        if !recording.exists() {
-            return Err(format!("{}: No such file", recording.display()));
-        }
+        read_recording(recording)?;
         draft.line("\n[[step]]");
         draft.text("audio", &relative(recording, folder).display().to_string());
         draft.line("# [step.expect]");

@@ -33,7 +33,7 @@ fn a_tape_becomes_a_file_that_is_read() {
     }
     assert!(!text.contains("+1555") && !text.contains("CallSid"), "{text}");
     let again = of_tape(&docs("menu/menu.cx.jsonl"), &folder.join("menu.toml")).unwrap_err();
-    assert!(again.contains("menu.toml: File exists"), "{again}");
+    assert!(again.contains("menu.toml: the file exists; --out names another one"), "{again}");
     fs::remove_dir_all(folder).unwrap();
 }
 
