@@ -35,9 +35,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long the answer to a ping may take. After that the connection is dead and its streams fail.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// HTTP/2's window of a stream, in bytes. Five seconds of LINEAR16 at 24,000 Hz fit into it and do not wait for
-/// a round trip. A larger one delays other calls' frames: what fifty streams have received is read at once. The window of a connection has room for those of all its streams: a stream whose message waits for room
-/// holds up no other.
+/// HTTP/2's window of a stream, in bytes. Five seconds of LINEAR16 at 24,000 Hz fit into it and do not wait for a round
+/// trip. A larger one delays other calls' frames: what fifty streams have received is read at once. The window of a
+/// connection has room for those of all its streams, so a stream whose message waits for room holds up no other.
 const STREAM_WINDOW: u32 = 256 << 10;
 
 /// HTTP/2's largest window, in bytes (RFC 9113, section 6.9.1).

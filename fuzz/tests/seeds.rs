@@ -73,7 +73,7 @@ fn audio_of(input: &TapeInput) -> Vec<Vec<u8>> {
             vec![audio]
         }
         TapeInput::Agent(_, AgentEvent::Answer(answer)) => {
-            answer.prompts.iter().map(|prompt| prompt.audio.clone()).collect()
+            answer.prompts.iter().map(|prompt| prompt.audio.to_vec()).collect()
         }
         _ => Vec::new(),
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use dialbridge_lab::agent::Edition;
 use dialbridge_lab::agent::script::{bakery_caller, mulaw_of};
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 use super::CONFIG;
 use super::called::{first_token, voice_url};
 use super::faults::Faults;
+use super::held_lines::{HOLD, HeldLines};
 use super::local_stack::LocalStack;
 use super::timeline::{Timeline, say, stereo};
 use crate::args::CallArgs;
@@ -68,12 +70,20 @@ pub async fn run(args: &CallArgs) -> ExitCode {
     let plan = CallPlan { faults: faults.call, ..plan };
     let (watch, mut watched) = mpsc::channel(QUEUE);
     let printing = async {
-        let mut timeline = Timeline::default();
-        while let Some(seen) = watched.recv().await {
-            if !args.json {
-                timeline.event(&seen);
+        let (began, mut timeline, mut held) = (Instant::now(), Timeline::default(), HeldLines::default());
+        let mut looks = tokio::time::interval(HOLD);
+        loop {
+            tokio::select! {
+                seen = watched.recv() => {
+                    let Some(seen) = seen else { break };
+                    if let Some((who, what)) = timeline.described(&seen).filter(|_| !args.json) {
+                        held.add(seen.at_ms, who, &what);
+                    }
+                }
+                _ = looks.tick() => held.print_due(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)),
             }
         }
+        held.print_rest();
     };
     let (record, ()) = tokio::join!(twilio.call(CallPlan { watch: Some(watch), ..plan }), printing);
     if let Some(out) = &args.out {

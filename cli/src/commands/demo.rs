@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::faults::Faults;
+use super::held_lines::{HOLD, HeldLines};
 use super::local_stack::LocalStack;
-use super::timeline::{Timeline, report, say, stereo};
+use super::timeline::{Timeline, reported, say, stereo};
 use super::{CONFIG, USAGE};
 use crate::args::DemoArgs;
 use dialbridge_runner::call::watch::Observed;
@@ -77,23 +78,31 @@ fn steps() -> Result<Vec<CallerStep>, String> {
 async fn print(mut watched: mpsc::Receiver<CallEvent>, mut observed: mpsc::Receiver<Observed>) -> Vec<Report> {
     let began = Instant::now();
     let mut reports = Vec::new();
-    let mut timeline = Timeline::default();
+    let (mut timeline, mut held) = (Timeline::default(), HeldLines::default());
+    let mut looks = tokio::time::interval(HOLD);
+    let ms = |at: Instant| u64::try_from((at - began).as_millis()).unwrap_or(u64::MAX);
+    let mut note = |seen: Observed, held: &mut HeldLines| {
+        if let Some((who, what)) = reported(&seen.report) {
+            held.add(ms(seen.at), who, &what);
+        }
+        reports.push(seen.report);
+    };
     loop {
         tokio::select! {
-            Some(seen) = observed.recv() => {
-                let at_ms = u64::try_from((seen.at - began).as_millis()).unwrap_or(u64::MAX);
-                report(at_ms, &seen.report);
-                reports.push(seen.report);
+            Some(seen) = observed.recv() => note(seen, &mut held),
+            seen = watched.recv() => {
+                let Some(seen) = seen else { break };
+                if let Some((who, what)) = timeline.described(&seen) {
+                    held.add(seen.at_ms, who, &what);
+                }
             }
-            seen = watched.recv() => match seen {
-                Some(seen) => timeline.event(&seen),
-                None => break,
-            },
+            _ = looks.tick() => held.print_due(ms(Instant::now())),
         }
     }
     while let Ok(seen) = observed.try_recv() {
-        reports.push(seen.report);
+        note(seen, &mut held);
     }
+    held.print_rest();
     reports
 }
 

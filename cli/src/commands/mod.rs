@@ -22,6 +22,8 @@ pub mod doctor;
 mod faults;
 #[cfg(feature = "tools")]
 mod folded_trace;
+#[cfg(feature = "lab")]
+mod held_lines;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 mod load;
 #[cfg(all(feature = "lab", target_os = "linux"))]

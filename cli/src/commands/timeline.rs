@@ -10,11 +10,6 @@ use dialbridge_core::report::Stages;
 use dialbridge_core::stages::{StageLimits, TurnStage};
 use dialbridge_lab::twilio::{CallEvent, CallEventKind, CallRecord};
 
-/// Prints a line: time, actor, event.
-pub(super) fn line(at_ms: u64, who: &str, what: &str) {
-    say(&written(at_ms, who, what));
-}
-
 /// A line as it is printed.
 pub(super) fn written(at_ms: u64, who: &str, what: &str) -> String {
     format!("{:>4}.{:03}  {who:<7} {what}", at_ms / 1000, at_ms % 1000)
@@ -26,19 +21,13 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Prints what Twilio and the caller saw, and how long the caller waited for each answer.
+/// Tells what Twilio and the caller saw, and how long the caller waited for each answer.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     caller_silent_since_ms: Option<u64>,
 }
 
 impl Timeline {
-    pub(super) fn event(&mut self, event: &CallEvent) {
-        if let Some((who, what)) = self.described(event) {
-            line(event.at_ms, who, &what);
-        }
-    }
-
     /// Who did what; `None` for an event that has no line of its own.
     pub(super) fn described(&mut self, event: &CallEvent) -> Option<(&'static str, String)> {
         Some(match &event.kind {
@@ -81,13 +70,6 @@ impl Timeline {
             }
             None => "is heard".to_owned(),
         }
-    }
-}
-
-/// Prints what the service reports, if it tells more than Twilio sees.
-pub(super) fn report(at_ms: u64, report: &Report) {
-    if let Some((who, what)) = reported(report) {
-        line(at_ms, who, &what);
     }
 }
 
