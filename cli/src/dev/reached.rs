@@ -28,7 +28,7 @@ const MAX_CONNECTIONS: usize = 32;
 /// Waits until the URL leads to the listener. A new tunnel takes some seconds.
 ///
 /// # Errors
-/// What is there instead, when the deadline has passed.
+/// Says what the URL leads to instead, when the deadline has passed.
 pub(crate) async fn check_reached(
     doctor: &Doctor,
     listener: &TcpListener,

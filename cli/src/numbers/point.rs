@@ -8,7 +8,7 @@ use super::routing::Routing;
 use crate::doctor::numbers::Number;
 use dialbridge_runner::settings::PublicUrl;
 
-/// What was done.
+/// The result of pointing a number.
 #[derive(Debug)]
 pub(crate) struct Pointed {
     /// Where the number goes when it is put back.

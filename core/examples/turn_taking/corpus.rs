@@ -23,7 +23,7 @@ pub(crate) const LANGUAGES: [(&str, &str); 5] = [
     ("ru", "ru_RU_f_IvrvoiceRU"),
 ];
 
-/// What is no voice or no sentence.
+/// Files of the corpus that hold no voice or no sentence.
 const LEFT_OUT: [&str; 4] = ["tone", "beep", "silence", "screams"];
 
 /// A prompt without the silence around it.
@@ -71,7 +71,7 @@ fn wav_files(folder: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What is between the first and the last voice, at the level of all prompts. `None` if it is too short.
+/// The audio between the first and the last voice, at the level of all prompts. `None` if it is too short.
 fn trimmed(samples: &[f64]) -> Option<Vec<f64>> {
     let voiced = voiced_blocks(samples);
     let first = voiced.iter().position(|voiced| *voiced)?;

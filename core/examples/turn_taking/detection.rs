@@ -53,7 +53,7 @@ fn noise_alone(noise: Noise, db: f64, rises: bool, others: &[Prompt], random: &m
     samples
 }
 
-/// What was found in one utterance.
+/// The result for one utterance.
 #[derive(Debug, Default)]
 struct Found {
     utterances: usize,

@@ -1,4 +1,4 @@
-//! What is said on a line, and when.
+//! The speech of a call, and its times.
 
 use crate::corpus::{BLOCK, Prompt, voiced_blocks};
 

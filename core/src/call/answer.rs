@@ -162,7 +162,7 @@ impl Call {
         }
     }
 
-    /// What the agent is told of the caller goes with every turn, so its size has a limit.
+    /// The caller's metadata goes with every turn, so its size has a limit.
     fn add_end_user(&mut self, turn: TurnId, more: &Map<String, Value>) {
         if !add_parameters(&mut self.inputs.end_user, more) {
             let max_kib = MAX_PARAMETER_BYTES >> 10;

@@ -1,7 +1,7 @@
 //! Guards a prompt against words that should not interrupt it: the agent's own words that come back, and a listener's
 //! "mhm".
 //!
-//! What is certainly echo is nothing that the caller said: a turn that holds nothing else is replaced in silence. Words
+//! Certain echo is not speech of the caller: a turn that holds nothing else is replaced in silence. Words
 //! in doubt do not interrupt, and are the next turn. So are backchannels that are said at a prompt's end; in the middle
 //! of a prompt they answer nothing.
 

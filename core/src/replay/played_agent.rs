@@ -92,8 +92,8 @@ pub(super) struct PlayedAgent {
     live: Vec<PlayedStream>,
     /// How far the agent has been given the caller's audio, in milliseconds, and since when.
     given: Vec<(u64, CallTime)>,
-    /// What of the caller's audio the agent did not hear, because a prompt must not be interrupted: places in that audio,
-    /// in milliseconds.
+    /// The caller's audio that the agent did not hear, because a prompt must not be interrupted: places in it, in
+    /// milliseconds.
     unheard: Vec<Range<u64>>,
     pub(super) divergence: Option<Divergence>,
 }

@@ -156,7 +156,7 @@ fn read(path: &Path) -> Option<Value> {
 mod tests {
     use super::*;
 
-    /// What is left of files with these names, each of ten bytes, at the end of the eighth day.
+    /// The files that are left of these, each of ten bytes, at the end of the eighth day.
     fn left(test: &str, names: &[&str], max_bytes: u64) -> Vec<String> {
         let path = std::env::temp_dir().join(format!("dialbridge-archive-{test}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();

@@ -18,7 +18,7 @@ impl Shares {
     /// Reads `{ other = 5 }`: percents by agent. The `seed` decides which callers are picked.
     ///
     /// # Errors
-    /// What is wrong, as a text that follows the setting's name.
+    /// The fault, as a text that follows the setting's name.
     pub(super) fn read(table: Table, seed: String) -> Result<Self, String> {
         let mut parts = Vec::new();
         for (agent, value) in table {

@@ -22,7 +22,7 @@ pub(crate) fn tape_path(folder: &Path, call_sid: &CallSid, issued_ms: u64) -> Pa
     folder.join(format!("{call_sid}-{issued_ms}.jsonl"))
 }
 
-/// What is made of a tape.
+/// A file that is made of a tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TapeExport {
     /// The tape itself.
