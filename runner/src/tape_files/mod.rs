@@ -75,7 +75,7 @@ pub(crate) fn export(path: &Path, stem: &str, what: TapeExport) -> Result<Vec<u8
     }
     let tape = std::str::from_utf8(&bytes).ok().and_then(|text| Tape::parse(text).ok()).ok_or(TapeFault::Unreadable)?;
     drop(bytes);
-    Ok(if what == TapeExport::Audio { both_sides(&tape) } else { test_archive(&tape, stem) })
+    if what == TapeExport::Audio { Ok(both_sides(&tape)) } else { test_archive(&tape, stem) }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TapeFault> {
@@ -86,12 +86,12 @@ fn read(path: &Path) -> Result<Vec<u8>, TapeFault> {
 }
 
 /// A folder with the conversation file and its recordings.
-fn test_archive(tape: &Tape, stem: &str) -> Vec<u8> {
+fn test_archive(tape: &Tape, stem: &str) -> Result<Vec<u8>, TapeFault> {
     let drafted = of_tape(tape, stem);
     let file = (format!("{stem}/{stem}.toml"), drafted.file.as_str().as_bytes().to_vec());
     let recordings = drafted.recordings.into_iter().map(|(name, wav)| (format!("{stem}/{name}"), wav));
     let files: Vec<(String, Vec<u8>)> = [file].into_iter().chain(recordings).collect();
-    zip(&files)
+    zip(&files).map_err(|_| TapeFault::TooLong)
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn what_is_no_export_is_told() {
     let package = Package::of("no", &[("app.json", "{}")]);
     let error = Coverage::of(&package.0).unwrap_err();
     assert!(error.contains("has no flows/ and no intents/") && error.contains("CES app"), "{error}");
-    assert!(Coverage::of(&package.0.join("app.json")).unwrap_err().contains("the zip archive is broken"));
+    assert!(Coverage::of(&package.0.join("app.json")).unwrap_err().contains("the zip archive cannot be read"));
     let wrong = Package::of("wrong", &[("intents/a.json", "{")]);
     assert!(Coverage::of(&wrong.0).unwrap_err().contains("intents/a.json: EOF"));
     assert!(Coverage::of(&wrong.0.join("no.zip")).is_err());
