@@ -8,6 +8,7 @@ import { chip } from './timeline.js';
 const OUTCOMES = {
   completed: ['completed', 'good'],
   person: ['to a person', 'good'],
+  'turned-away': ['all lines were busy: MAX_CALLS', 'bad'],
   'person-missed': ['a person was asked for, and the call was hung up', 'warn'],
   paused: ['paused', 'good'],
   continues: ['goes on over another stream', 'good'],

@@ -137,7 +137,7 @@ fn own_file(file: &fs::DirEntry) -> Option<OwnFile> {
     let (path, name) = (file.path(), file.file_name().into_string().ok()?);
     let stem = [".json", ".jsonl", ".part"].into_iter().find_map(|ending| name.strip_suffix(ending))?;
     let (call_sid, began_ms) = stem.rsplit_once('-')?;
-    let began_ms = began_ms.parse().ok().filter(|_| call_sid.starts_with("CA"))?;
+    let began_ms = began_ms.parse().ok().filter(|_| call_sid.starts_with("CA") || call_sid.starts_with("browser-"))?;
     Some(OwnFile { began_ms, path, bytes: file.metadata().ok()?.len() })
 }
 
@@ -179,11 +179,16 @@ mod tests {
             "CA1-86399999.jsonl",
             "CA1-1.part",
             "CA2-86400000.json",
+            "browser-0a1b-86399999.jsonl",
+            "browser-0a1b-86400001.jsonl",
             "notes.txt",
             "notes-1.json",
             "CA3-1.wav",
         ];
-        assert_eq!(left("age", &names, 1_000), ["CA2-86400000.json", "CA3-1.wav", "notes-1.json", "notes.txt"]);
+        assert_eq!(
+            left("age", &names, 1_000),
+            ["CA2-86400000.json", "CA3-1.wav", "browser-0a1b-86400001.jsonl", "notes-1.json", "notes.txt"]
+        );
     }
 
     #[tokio::test(start_paused = true)]

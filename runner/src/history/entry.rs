@@ -100,6 +100,8 @@ enum CallPhase {
     Over,
     /// The stream was closed before its start: a probe, such as `doctor`'s.
     NoCall,
+    /// The call found no room: `MAX_CALLS` are live.
+    TurnedAway,
 }
 
 impl CallPhase {
@@ -111,7 +113,7 @@ impl CallPhase {
             Self::Thinking => "agent thinks",
             Self::Speaking => "agent speaks",
             Self::Ending => "ending",
-            Self::Over | Self::NoCall => "over",
+            Self::Over | Self::NoCall | Self::TurnedAway => "over",
         }
     }
 
@@ -122,6 +124,8 @@ impl CallPhase {
             Report::Ended { reason: CloseReason::MediaStreamClosed, .. } if self == Self::Opening => {
                 return Self::NoCall;
             }
+            Report::TurnedAway => return Self::TurnedAway,
+            Report::Ended { .. } if self == Self::TurnedAway => return self,
             Report::Ended { .. } => return Self::Over,
             Report::HandedOff { .. } => return Self::Ending,
             Report::Started { .. } | Report::Played { .. } => Self::Listening,
@@ -165,11 +169,10 @@ impl CallPhase {
             | Report::ToolResultsDropped { .. }
             | Report::TransferRefused { .. }
             | Report::CallerIdMissing
-            | Report::TurnedAway
             | Report::AnswerTruncated { .. }
             | Report::LimitReached(_) => self,
         };
-        if matches!(self, Self::Ending | Self::Over | Self::NoCall) { self } else { next }
+        if matches!(self, Self::Ending | Self::Over | Self::NoCall | Self::TurnedAway) { self } else { next }
     }
 }
 
@@ -202,14 +205,18 @@ impl Entry {
         let (call, lines) = (kept["call"].as_object()?, kept["lines"].as_array()?);
         let text = |name: &str| call.get(name).and_then(Value::as_str);
         let has_words = call.get("words") == Some(&Value::Bool(true));
+        let is_browser = text("kind") == Some("browser");
+        // The page reads these without a look.
+        call.get("latenciesMs")?.as_array()?;
+        call.get("turns")?.as_u64().and(call.get("failed")?.as_u64())?;
         let tape = text("tape").and_then(|name| Path::new(name).file_name()).map(|name| folder.join(name));
         let start = CallStart {
             call_sid: CallSid::new(text("callSid")?).ok()?,
             agent: text("agent")?.to_owned(),
             language: text("language")?.to_owned(),
-            kind: if text("kind") == Some("browser") { "browser" } else { "phone" },
+            kind: if is_browser { "browser" } else { "phone" },
             began_ms: call.get("beganMs")?.as_u64()?,
-            words: has_words && shows_words,
+            words: has_words && (shows_words || is_browser),
             slow: StageLimits::NONE,
             tape: tape.filter(|path| path.exists()),
         };
@@ -238,7 +245,7 @@ impl Entry {
         self.state = self.state.after(report);
         if let Report::Stages(stages) = report {
             self.turns += 1;
-            self.latencies_ms.extend(latency_ms(stages));
+            self.latencies_ms.extend(latency_ms(stages).filter(|_| stages.is_spoken()));
             if self.latencies_ms.len() > MAX_LATENCIES {
                 self.latencies_ms.pop_front();
             }
@@ -278,7 +285,7 @@ impl Entry {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.state, CallPhase::Over | CallPhase::NoCall)
+        matches!(self.state, CallPhase::Over | CallPhase::NoCall | CallPhase::TurnedAway)
     }
 
     /// Whether there was a call. If not, the list of finished calls leaves it out.
@@ -308,6 +315,9 @@ impl Entry {
 
     /// What became of the call; `None` while it is live.
     pub(super) fn outcome(&self) -> Option<CallOutcome> {
+        if self.state == CallPhase::TurnedAway {
+            return Some(CallOutcome::TurnedAway);
+        }
         let reason = self.ended.map(|(_, reason)| reason);
         self.is_over().then(|| CallOutcome::of(self.status, reason, self.last_twiml))
     }
@@ -439,6 +449,18 @@ mod tests {
         assert_eq!(outcome(Some("<Response><Dial>1</Dial></Response>"), person), "person");
         assert_eq!(outcome(Some("<Response><Hangup/></Response>"), completed), "completed");
         assert_eq!(outcome(None, VirtualAgentStatus::Failed), "failed");
+    }
+
+    #[test]
+    fn a_call_that_found_no_room_is_told_and_stays_in_the_list() {
+        let ended = |reason| Report::Ended { reason, audio: AudioAccount::default(), unheard_ms: 0 };
+        for reason in [CloseReason::Stop, CloseReason::MediaStreamClosed] {
+            let mut entry = entry();
+            entry.report(CallTime::from_ms(5), &Report::TurnedAway);
+            entry.report(CallTime::from_ms(9), &ended(reason));
+            entry.close();
+            assert_eq!((&entry.summary()["outcome"], entry.is_call()), (&"turned-away".into(), true));
+        }
     }
 
     #[test]

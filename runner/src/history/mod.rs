@@ -188,7 +188,7 @@ impl HistoryWriter {
             entry.last_at_ms()
         };
         if let Report::Stages(stages) = report
-            && let Some(wait_ms) = latency_ms(stages)
+            && let Some(wait_ms) = latency_ms(stages).filter(|_| stages.is_spoken())
         {
             self.history.lock().last_hour.add_wait(at_ms, wait_ms);
         }

@@ -20,6 +20,8 @@ pub(super) enum CallOutcome {
     HungUp,
     /// A limit ended the call.
     Limit,
+    /// There was no room for it.
+    TurnedAway,
     /// The agent could not be had.
     Failed,
     /// The call broke off.
@@ -45,7 +47,7 @@ impl CallOutcome {
 
     /// Whether the call did not get what it was there for.
     pub(super) fn is_failure(self) -> bool {
-        matches!(self, Self::Failed | Self::Broken)
+        matches!(self, Self::TurnedAway | Self::Failed | Self::Broken)
     }
 
     /// The word for the page.
@@ -58,6 +60,7 @@ impl CallOutcome {
             Self::Continues => "continues",
             Self::HungUp => "hung-up",
             Self::Limit => "limit",
+            Self::TurnedAway => "turned-away",
             Self::Failed => "failed",
             Self::Broken => "broken",
         }

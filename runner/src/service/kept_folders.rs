@@ -1,5 +1,6 @@
 //! The folders that calls are kept in: `RECORD_DIR` and `HISTORY_DIR`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,15 +9,27 @@ use crate::history::{Archive, History, MAX_FINISHED};
 use crate::settings::Config;
 use crate::telemetry::clock::WallClock;
 
-/// Makes the folders. One that cannot be written to is used for no call, and the log says so once.
+/// Makes the folders. One that cannot be written to is used for no call, and the log says so once. An agent without a folder
+/// of its own has its tapes in `HISTORY_DIR`. Without a page nothing prunes that one, so it is not used.
 pub(super) fn prepare(config: &mut Config) {
-    prepare_folder(&mut config.history_dir, "HISTORY_DIR");
+    if !config.has_page() && config.history_dir.take().is_some() {
+        tracing::warn!(
+            "HISTORY_DIR is not used: the page that shows its calls is closed, because ADMIN_TOKEN is not set"
+        );
+    }
     for settings in config.agents.values_mut() {
-        prepare_folder(&mut settings.record_dir, "RECORD_DIR");
         if settings.record_dir.is_none() {
             settings.record_dir.clone_from(&config.history_dir);
         }
     }
+    let of_agents = config.agents.values().filter_map(|settings| settings.record_dir.clone());
+    let folders: BTreeSet<PathBuf> = config.history_dir.iter().cloned().chain(of_agents).collect();
+    let unusable: BTreeSet<PathBuf> = folders.into_iter().filter(|folder| !is_usable(folder)).collect();
+    let drop_unusable = |folder: &mut Option<PathBuf>| {
+        folder.take_if(|folder| unusable.contains(folder));
+    };
+    drop_unusable(&mut config.history_dir);
+    config.agents.values_mut().for_each(|settings| drop_unusable(&mut settings.record_dir));
 }
 
 /// The page's history; `None` if there is no page.
@@ -31,14 +44,12 @@ pub(super) fn history(config: &Config, clock: WallClock) -> Option<History> {
     config.has_page().then_some(history)
 }
 
-fn prepare_folder(folder: &mut Option<PathBuf>, setting: &str) {
-    if let Some(path) = folder
-        && let Err(error) = make_writable(path)
-    {
-        let why = format!("{setting} cannot be written to: calls are not kept there");
-        tracing::error!(folder = %path.display(), %error, "{why}");
-        *folder = None;
-    }
+fn is_usable(folder: &Path) -> bool {
+    make_writable(folder)
+        .inspect_err(|error| {
+            tracing::error!(folder = %folder.display(), %error, "this folder cannot be written to: no call is kept there");
+        })
+        .is_ok()
 }
 
 /// Makes the folder if it is not there, and writes a file into it.
@@ -46,5 +57,7 @@ fn make_writable(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let probe = folder.join(format!(".dialbridge-{}", std::process::id()));
     fs::write(&probe, b"")?;
-    fs::remove_file(&probe)
+    // Another container on the same bucket may have the same process id, and remove it first.
+    let _ = fs::remove_file(&probe);
+    Ok(())
 }

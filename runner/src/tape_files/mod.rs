@@ -17,6 +17,9 @@ use zip::zip;
 /// The longest tape that is read, in bytes. A call of an hour has about that much.
 const MAX_TAPE_BYTES: u64 = 64 << 20;
 
+/// The longest call whose audio is put together, in milliseconds: 4 hours are 115 MB a side.
+const MAX_TAPE_MS: u64 = 4 * 3_600_000;
+
 /// Where the tape of a call is written.
 pub(crate) fn tape_path(folder: &Path, call_sid: &CallSid, issued_ms: u64) -> PathBuf {
     folder.join(format!("{call_sid}-{issued_ms}.jsonl"))
@@ -75,6 +78,9 @@ pub(crate) fn export(path: &Path, stem: &str, what: TapeExport) -> Result<Vec<u8
     }
     let tape = std::str::from_utf8(&bytes).ok().and_then(|text| Tape::parse(text).ok()).ok_or(TapeFault::Unreadable)?;
     drop(bytes);
+    if tape.inputs.iter().any(|(at, _)| at.as_ms() > MAX_TAPE_MS) {
+        return Err(TapeFault::Unreadable);
+    }
     if what == TapeExport::Audio { Ok(both_sides(&tape)) } else { test_archive(&tape, stem) }
 }
 
@@ -105,6 +111,9 @@ mod tests {
         std::fs::write(&path, "{}").unwrap();
         assert_eq!(export(&path, "call", TapeExport::Tape), Ok(b"{}".to_vec()));
         assert_eq!(export(&path, "call", TapeExport::Audio), Err(TapeFault::Unreadable));
+        let far = "{\"tape\":1,\"edition\":\"cx\",\"config\":{}}\n{\"at_ms\":1000000000000,\"from\":\"timer\"}\n";
+        std::fs::write(&path, far).unwrap();
+        assert_eq!(export(&path, "call", TapeExport::Audio), Err(TapeFault::Unreadable), "8 TB of silence");
         File::options().write(true).open(&path).unwrap().set_len(MAX_TAPE_BYTES + 1).unwrap();
         assert_eq!(export(&path, "call", TapeExport::Tape), Err(TapeFault::TooLong));
         std::fs::remove_file(&path).unwrap();

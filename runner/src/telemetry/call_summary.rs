@@ -141,7 +141,7 @@ impl CallSummary {
             ("failed_turns", self.failed_turns.into()),
             ("barge_ins", self.barge_ins.into()),
             ("no_inputs", self.no_inputs.into()),
-            ("median_wait_ms", waits_ms.get(waits_ms.len() / 2).copied().into()),
+            ("median_wait_ms", waits_ms.len().checked_sub(1).map(|last| waits_ms[last / 2]).into()),
             ("slowest_wait_ms", slowest.map(|turn| turn.wait_ms).into()),
             ("slowest_turn", slowest.map(|turn| turn.turn.0).into()),
             ("slowest_stage", slowest.and_then(|turn| turn.stage).map(TurnStage::as_str).into()),

@@ -159,7 +159,7 @@ fn write_text(
         match value.as_str() {
             Some("") => {}
             Some(text) if !text.contains([' ', '"', '\n']) => write!(writer, "  {name}={}", plain(value))?,
-            _ => write!(writer, "  {name}={value}")?,
+            _ => write!(writer, "  {name}={}", without_controls(&value.to_string()))?,
         }
     }
     writeln!(writer)
@@ -167,7 +167,10 @@ fn write_text(
 
 /// A text without its quotes. A control character could move a terminal's cursor, so it stays escaped.
 fn plain(value: &Value) -> String {
-    let Some(text) = value.as_str() else { return value.to_string() };
+    value.as_str().map_or_else(|| value.to_string(), without_controls)
+}
+
+fn without_controls(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { plain.extend(c.escape_default()) } else { plain.push(c) }
@@ -327,11 +330,20 @@ mod tests {
     #[test]
     fn a_line_of_text_has_the_time_of_day_the_severity_the_message_and_the_fields() {
         let line = text(LineStyle::Text, || {
-            tracing::warn!(call_sid = "CA1", turn = 7, why = "no \"key\"", unset = "", "a prompt is\n\x1b[2Jcut");
+            tracing::warn!(
+                call_sid = "CA1",
+                turn = 7,
+                why = "no \"key\" \u{9b}2J",
+                unset = "",
+                "a prompt is\n\x1b[2Jcut"
+            );
         });
         let (time, rest) = line.split_at("12:34:56.789".len());
         assert!(time.chars().all(|c| c.is_ascii_digit() || ":.".contains(c)), "{line}");
-        assert_eq!(rest, " WARN  a prompt is\\n\\u{1b}[2Jcut  call_sid=CA1  turn=7  why=\"no \\\"key\\\"\"\n");
+        assert_eq!(
+            rest,
+            " WARN  a prompt is\\n\\u{1b}[2Jcut  call_sid=CA1  turn=7  why=\"no \\\"key\\\" \\u{9b}2J\"\n"
+        );
         let colored = text(LineStyle::ColoredText, || tracing::error!("it failed"));
         assert!(colored.ends_with(" \x1b[31mERROR\x1b[0m it failed\n"), "{colored:?}");
     }
