@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
@@ -13,6 +14,9 @@ use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// `EX_USAGE` of sysexits: the command line is wrong.
 const USAGE: u8 = 64;
+
+/// How long the end of the process waits for blocking work.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     install_crypto();
@@ -39,7 +43,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return log_and_exit(&format!("no runtime can be started: {error}"), 1),
     };
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         match cli.command {
             Command::Serve(settings) => commands::serve::run(&settings).await,
             #[cfg(feature = "lab")]
@@ -68,7 +72,10 @@ fn main() -> ExitCode {
             Command::Completions(args) => commands::completions::run(args.shell),
             Command::Version => print_version(),
         }
-    })
+    });
+    // A file that is still read on a slow mount must not keep the process.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    ended
 }
 
 /// Prints the version as `--version` does.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use dialbridge_core::tape::{Mask, TapeWriter};
@@ -60,19 +60,12 @@ impl Drop for HeldTape {
 impl TapeRecorder {
     /// Begins a tape in that file, for the call of the current log span. When it cannot be written, the call goes on without one.
     #[must_use]
-    pub fn begin(path: &Path, mask: Mask, call_sid: &CallSid, edition: &str, config: &CallConfig) -> Self {
+    pub fn begin(path: PathBuf, mask: Mask, edition: &str, config: &CallConfig) -> Self {
         let (writer, span) = (TapeWriter::new(mask), Span::current());
-        let file = match File::create(path) {
-            Ok(file) => file,
-            Err(error) => {
-                tracing::error!(call_sid = %call_sid, %error, "the tape cannot be written");
-                return Self { writer, to: TapeTarget::Nowhere, span };
-            }
-        };
         let (lines, waiting) = sync_channel(QUEUE);
-        // It ends with the recorder. A file has no asynchronous way to be written.
+        // It ends with the recorder. A file has no asynchronous way to be written, and a mounted bucket opens it late.
         let of_call = span.clone();
-        std::thread::spawn(move || of_call.in_scope(|| write(file, &waiting)));
+        std::thread::spawn(move || of_call.in_scope(|| write(&path, &waiting)));
         Self { writer, to: TapeTarget::File(lines), span }.begun(edition, config)
     }
 
@@ -128,8 +121,14 @@ impl TapeRecorder {
     }
 }
 
-fn write(file: File, lines: &Receiver<String>) {
-    let mut file = BufWriter::new(file);
+fn write(path: &Path, lines: &Receiver<String>) {
+    let mut file = match File::create(path) {
+        Ok(file) => BufWriter::new(file),
+        Err(error) => {
+            tracing::error!(%error, "the tape cannot be written");
+            return;
+        }
+    };
     while let Ok(line) = lines.recv() {
         if let Err(error) = writeln!(file, "{line}") {
             tracing::error!(%error, "the tape cannot be written on");

@@ -199,9 +199,9 @@ impl Entry {
         &self.start.call_sid
     }
 
-    /// A finished call of the archive in `folder`. `shows_words`: whether transcripts may be shown now; a timeline that has
+    /// A finished call of an archive. Its tape is in one of the `folders`, if it is still there. `shows_words`: whether transcripts may be shown now; a timeline that has
     /// some is left out without it. `None` if it cannot be a call.
-    pub(super) fn of_json(id: u64, kept: &Value, folder: &Path, shows_words: bool) -> Option<Self> {
+    pub(super) fn of_json(id: u64, kept: &Value, folders: &[PathBuf], shows_words: bool) -> Option<Self> {
         let (call, lines) = (kept["call"].as_object()?, kept["lines"].as_array()?);
         let text = |name: &str| call.get(name).and_then(Value::as_str);
         let has_words = call.get("words") == Some(&Value::Bool(true));
@@ -209,7 +209,8 @@ impl Entry {
         // The page reads these without a look.
         call.get("latenciesMs")?.as_array()?;
         call.get("turns")?.as_u64().and(call.get("failed")?.as_u64())?;
-        let tape = text("tape").and_then(|name| Path::new(name).file_name()).map(|name| folder.join(name));
+        let tape = text("tape").and_then(|name| Path::new(name).file_name());
+        let tape = tape.and_then(|name| folders.iter().map(|folder| folder.join(name)).find(|path| path.exists()));
         let start = CallStart {
             call_sid: CallSid::new(text("callSid")?).ok()?,
             agent: text("agent")?.to_owned(),
@@ -218,7 +219,7 @@ impl Entry {
             began_ms: call.get("beganMs")?.as_u64()?,
             words: has_words && (shows_words || is_browser),
             slow: StageLimits::NONE,
-            tape: tape.filter(|path| path.exists()),
+            tape,
         };
         let mut entry = Self::new(id, start);
         (entry.state, entry.kept) = (CallPhase::Over, Some(call.clone()));

@@ -10,7 +10,7 @@ mod lines;
 mod outcome;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dialbridge_core::{CallSid, CallTime, Report};
@@ -68,14 +68,14 @@ impl WatchedEntry {
 }
 
 impl History {
-    /// The calls that the archive in `folder` has, oldest first, and those to come. `shows_words`: whether the page may show
+    /// The calls that an archive has, oldest first, and those to come. Tapes are in `folders`. `shows_words`: whether the page may show
     /// transcripts.
-    pub(crate) fn with_archive(archive: Archive, calls: &[Value], folder: &Path, shows_words: bool) -> Self {
+    pub(crate) fn with_archive(archive: Archive, calls: &[Value], folders: &[PathBuf], shows_words: bool) -> Self {
         let history = Self(Arc::new(Shared { archive: Some(archive), ..Shared::default() }));
         let mut inner = history.lock();
         for call in calls {
             let id = inner.last_id + 1;
-            if let Some(entry) = Entry::of_json(id, call, folder, shows_words) {
+            if let Some(entry) = Entry::of_json(id, call, folders, shows_words) {
                 inner.last_id = id;
                 inner.add_finished(Arc::new(WatchedEntry {
                     entry: Mutex::new(entry),

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONTENT_DISPOSITION;
 use http::{HeaderValue, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::answer::{Answer, not_found, text, with_type};
@@ -34,10 +36,9 @@ pub(super) async fn give(page: &Page, name: &str) -> Answer {
                 return text(StatusCode::SERVICE_UNAVAILABLE, "Another tape is being read. Try again in a moment.\n");
             };
             let stem = call_sid.to_string();
+            // The place is free when the work is done and the client has read it, or has gone.
             let exported = tokio::task::spawn_blocking(move || {
-                // The place is free when the work is done, not when the client has gone.
-                let _permit = permit;
-                export(&path, &stem, what)
+                export(&path, &stem, what).map(|bytes| Bytes::from_owner(Exported { bytes, _permit: permit }))
             });
             // A replay that panics is a fault of this tape's.
             exported
@@ -45,6 +46,18 @@ pub(super) async fn give(page: &Page, name: &str) -> Answer {
                 .unwrap_or(Err(TapeFault::Unreadable))
                 .map_or_else(fault, |bytes| download(bytes, what, call_sid.as_str()))
         }
+    }
+}
+
+/// A file that is made of a tape, and the place of the one that is in memory.
+struct Exported {
+    bytes: Vec<u8>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Exported {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -72,8 +85,8 @@ fn fault(fault: TapeFault) -> Answer {
 }
 
 /// A CallSid has letters, digits, `-` and `_` only.
-fn download(bytes: Vec<u8>, what: TapeExport, call_sid: &str) -> Answer {
-    let mut answer = with_type(StatusCode::OK, what.content_type(), bytes.into());
+fn download(bytes: Bytes, what: TapeExport, call_sid: &str) -> Answer {
+    let mut answer = with_type(StatusCode::OK, what.content_type(), bytes);
     let name = format!("attachment; filename=\"{call_sid}.{}\"", what.extension());
     if let Ok(name) = HeaderValue::try_from(name) {
         answer.headers_mut().insert(CONTENT_DISPOSITION, name);

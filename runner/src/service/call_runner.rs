@@ -66,7 +66,7 @@ impl CallRunner {
             (Some(test), _) => Some(TapeRecorder::for_test(test.clone(), call_sid, edition, &config)),
             (None, Some(folder)) => {
                 let (path, mask) = (tape_path(folder, call_sid, *issued_ms), settings.tape_mask);
-                Some(span.in_scope(|| TapeRecorder::begin(&path, mask, call_sid, edition, &config)))
+                Some(span.in_scope(|| TapeRecorder::begin(path, mask, edition, &config)))
             }
             (None, None) => None,
         };

@@ -34,10 +34,12 @@ pub(super) fn prepare(config: &mut Config) {
 
 /// The page's history; `None` if there is no page.
 pub(super) fn history(config: &Config, clock: WallClock) -> Option<History> {
+    let tapes: BTreeSet<PathBuf> = config.agents.values().filter_map(|settings| settings.record_dir.clone()).collect();
+    let tapes: Vec<PathBuf> = config.history_dir.iter().cloned().chain(tapes).collect();
     let opened = config.history_dir.as_ref().and_then(|folder| {
         Archive::open(folder, config.history_days, clock, MAX_FINISHED)
             .inspect_err(|error| tracing::error!(folder = %folder.display(), %error, "HISTORY_DIR cannot be read"))
-            .map(|(archive, calls)| History::with_archive(archive, &calls, folder, config.page_transcripts))
+            .map(|(archive, calls)| History::with_archive(archive, &calls, &tapes, config.page_transcripts))
             .ok()
     });
     let history = opened.unwrap_or_default();
@@ -47,7 +49,7 @@ pub(super) fn history(config: &Config, clock: WallClock) -> Option<History> {
 fn is_usable(folder: &Path) -> bool {
     make_writable(folder)
         .inspect_err(|error| {
-            tracing::error!(folder = %folder.display(), %error, "this folder cannot be written to: no call is kept there");
+            tracing::error!(folder = %folder.display(), %error, "RECORD_DIR or HISTORY_DIR cannot be written to: no call is kept there");
         })
         .is_ok()
 }
