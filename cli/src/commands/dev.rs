@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -14,7 +13,7 @@ use tokio::task::JoinSet;
 use super::number::{doctor, exit_with, warn_of_local};
 use super::timeline::say;
 use super::{dev_calls, log_style};
-use crate::dev::{DevArgs, Tunnel, TunnelError, check_reached};
+use crate::dev::{DevArgs, Tunnel, TunnelError, check_reached, word};
 use crate::doctor::numbers::Number;
 use crate::doctor::{Finding, Mark};
 use crate::numbers::{Account, IfChanged, KeptFile, NumberError, chosen, point, restore};
@@ -72,7 +71,7 @@ struct Dev {
 impl Dev {
     /// Starts everything and checks it from outside in. Changes nothing at Twilio.
     async fn prepare(args: &DevArgs) -> Result<Self, NumberError> {
-        let mut settings = adjusted(&args.settings);
+        let mut settings = adjusted(&args.settings)?;
         let config = checked(&settings)?;
         log::start(config.log_level, log_style(), std::io::stderr);
         let account = Account::open(doctor()?, &config.twilio).await?;
@@ -99,8 +98,17 @@ impl Dev {
     /// Points the number here, shows its calls until told to end, and puts the number back.
     async fn serve(mut self, end: &mut EndSignal) -> Result<(), NumberError> {
         let file = KeptFile::here();
-        let (number, was) = (self.number.phone_number.clone(), point(&self.account, &file, &self.number, &self.public));
-        let was = was.await?.was.described();
+        let number = self.number.phone_number.clone();
+        let was = match point(&self.account, &file, &self.number, &self.public).await {
+            Ok(pointed) => pointed.was.described(),
+            Err(error) => {
+                // It may be changed all the same.
+                if file.read()?.is_some_and(|kept| kept.number_sid == self.number.sid) {
+                    restore(&self.account, &file, IfChanged::Leave).await?;
+                }
+                return Err(error);
+            }
+        };
         say(&format!("Call {number}: it leads to this machine. On exit it leads to {was} again. Ctrl-C ends."));
         warn_of_local(&self.public);
         let ended = tokio::select! {
@@ -128,7 +136,7 @@ impl Dev {
 
 /// The settings of a service that the whole Internet can reach for a while: warnings only, and no page unless its token
 /// is set. The URL comes from elsewhere.
-fn adjusted(settings: &Settings) -> Settings {
+fn adjusted(settings: &Settings) -> Result<Settings, NumberError> {
     if settings.given("PUBLIC_URL").is_some() {
         say("PUBLIC_URL is not used here: --url or the tunnel names the URL.");
     }
@@ -138,13 +146,10 @@ fn adjusted(settings: &Settings) -> Settings {
         settings.set("LOG_LEVEL", "warning");
     }
     if settings.given("ADMIN_TOKEN").is_none() {
-        let mut token = [0; 16];
-        // Without randomness nothing else starts either.
-        let _ = SystemRandom::new().fill(&mut token);
-        settings.set("ADMIN_TOKEN", format!("{:032x}", u128::from_be_bytes(token)));
+        settings.set("ADMIN_TOKEN", word().map_err(NumberError::Failed)?);
         say("The page at / is closed, because the URL is public: set ADMIN_TOKEN to open it.");
     }
-    settings
+    Ok(settings)
 }
 
 fn checked(settings: &Settings) -> Result<Config, NumberError> {

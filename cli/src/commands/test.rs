@@ -1,7 +1,6 @@
 //! `test`: runs conversation files.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use crate::conversations::{
     Coverage, Found, Mode, Run, RunningService, Summary, Surroundings, TestArgs, TestCommand, TestResult, import,
     of_recordings, of_tape,
 };
+use crate::doctor::is_loopback;
 use crate::junit;
 use dialbridge_runner::settings::{Settings, Severity};
 
@@ -148,9 +148,8 @@ fn mode(args: &TestArgs) -> Result<Mode, String> {
 /// Refuses a URL to which the admin token would go in plaintext. Loopback is this machine.
 fn check_private(url: &str) -> Result<(), String> {
     let uri: http::Uri = url.parse().map_err(|_| format!("--url {url} is no URL"))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if uri.scheme_str() == Some("https") || is_local {
+    let host = uri.host().unwrap_or_default();
+    if uri.scheme_str() == Some("https") || uri.authority().is_some_and(|authority| is_loopback(authority.as_str())) {
         return Ok(());
     }
     Err(format!("ADMIN_TOKEN would go to {host} unencrypted: use https in --url, or leave the token out"))

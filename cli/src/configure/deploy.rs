@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::path::Path;
 
-use super::env_file::quoted;
+use super::env_file::{self, quoted};
 use dialbridge_runner::settings::Settings;
 
 /// The flags of `gcloud run deploy` besides the source, the secrets and the settings. `doctor` checks for the same.
@@ -47,6 +47,8 @@ pub(super) struct Deployment<'a> {
     pub(super) values: &'a BTreeMap<String, String>,
     /// The file that holds the secrets.
     pub(super) file: &'a Path,
+    /// What it has.
+    pub(super) file_text: &'a str,
     /// The service's name.
     pub(super) name: &'a str,
     pub(super) region: &'a str,
@@ -61,37 +63,59 @@ pub(super) struct Deployment<'a> {
     pub(super) doctor: &'a str,
 }
 
-/// Commands that belong together.
+/// Commands that belong together. Each can be run again.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct DeployStep {
     /// What they do, and what to know about them: lines of comment.
     pub(super) about: Vec<String>,
     pub(super) commands: Vec<String>,
-    /// The setting whose value the last command reads from its input, where a file cannot give it.
-    pub(super) reads: Option<String>,
+    /// The last command, if it reads a secret.
+    pub(super) secret: Option<SecretVersion>,
+}
+
+/// A command that reads the value of a secret from its input.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SecretVersion {
+    /// The setting with the value.
+    pub(super) variable: String,
+    add: String,
+    /// A command that prints the value, if the file has it and a shell changes none of its characters.
+    from_file: Option<String>,
 }
 
 impl DeployStep {
     fn new(about: &str, commands: impl IntoIterator<Item = String>) -> Self {
         let about = about.lines().map(ToOwned::to_owned).collect();
-        Self { about, commands: commands.into_iter().collect(), reads: None }
+        Self { about, commands: commands.into_iter().collect(), secret: None }
     }
 
-    /// The commands as a shell runs them.
+    /// The commands as we run them. The value of a secret is their input.
     pub(super) fn script(&self) -> String {
-        self.commands.join("\n")
+        let add = self.secret.as_ref().map(|secret| secret.add.as_str());
+        self.commands.iter().map(String::as_str).chain(add).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The step as it is shown before we run it.
+    pub(super) fn shown(&self) -> String {
+        let about: String = self.about.iter().map(|line| format!("# {line}\n")).collect();
+        about + &self.script() + "\n"
     }
 }
 
+/// The step as a person runs it.
 impl Display for DeployStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.about.iter().try_for_each(|line| writeln!(f, "# {line}"))?;
         self.commands.iter().try_for_each(|line| writeln!(f, "{line}"))?;
-        match self.reads {
-            Some(_) => {
-                writeln!(f, "# type the value, and end with Ctrl-D: it has characters that a shell would change")
-            }
+        match &self.secret {
             None => Ok(()),
+            Some(SecretVersion { add, from_file: Some(print), .. }) => writeln!(f, "{print} | {add}"),
+            Some(SecretVersion { add, from_file: None, .. }) => {
+                writeln!(
+                    f,
+                    "{add}\n# type the value, and end with Ctrl-D: the file does not have it as a shell reads it"
+                )
+            }
         }
     }
 }
@@ -138,7 +162,8 @@ impl Deployment<'_> {
         DeployStep::new(
             "The service's own account, and what it may do",
             [
-                format!("gcloud iam service-accounts create {name}"),
+                format!("gcloud iam service-accounts describe {} >/dev/null 2>&1 ||", self.account_name()),
+                format!("    gcloud iam service-accounts create {name}"),
                 format!("gcloud projects add-iam-policy-binding {agent_project} --role roles/{product}.client \\"),
                 format!("    --member serviceAccount:{}", self.account_name()),
             ],
@@ -150,21 +175,25 @@ impl Deployment<'_> {
     }
 
     fn secret(&self, variable: &str, secret: &str) -> DeployStep {
-        let add = format!("gcloud secrets versions add {secret} --data-file=-");
         let value = self.values.get(variable).map(String::as_str).unwrap_or_default();
-        let is_plain = quoted(value) == value;
+        let is_in_file = env_file::value(self.file_text, variable).as_deref() == Some(value);
         let file = quoted(&self.file.display().to_string());
-        let version = if is_plain { format!("sed -n 's/^{variable}=//p' {file} | tr -d '\\n' | {add}") } else { add };
         let step = DeployStep::new(
             &format!("A secret, {variable}: its value stands on no command line"),
             [
-                format!("gcloud secrets create {secret} --replication-policy=automatic"),
+                format!("gcloud secrets describe {secret} >/dev/null 2>&1 ||"),
+                format!("    gcloud secrets create {secret} --replication-policy=automatic"),
                 format!("gcloud secrets add-iam-policy-binding {secret} --role roles/secretmanager.secretAccessor \\"),
                 format!("    --member serviceAccount:{}", self.account_name()),
-                version,
             ],
         );
-        DeployStep { reads: (!is_plain).then(|| variable.to_owned()), ..step }
+        let secret = SecretVersion {
+            variable: variable.to_owned(),
+            add: format!("gcloud secrets versions add {secret} --data-file=-"),
+            from_file: (is_in_file && quoted(value) == value)
+                .then(|| format!("sed -n 's/^{variable}=//p' {file} | tr -d '\\n'")),
+        };
+        DeployStep { secret: Some(secret), ..step }
     }
 
     fn service(&self) -> DeployStep {
@@ -174,7 +203,7 @@ impl Deployment<'_> {
             format!("    --service-account {} \\", self.account_name()),
         ];
         commands.extend(
-            self.secrets().iter().map(|(variable, secret)| format!("    --set-secrets {variable}={secret}:1 \\")),
+            self.secrets().iter().map(|(variable, secret)| format!("    --set-secrets {variable}={secret}:latest \\")),
         );
         commands.extend(self.variables().map(|variables| format!("    --set-env-vars {variables} \\")));
         commands.push(format!("    {}", FLAGS.join(" \\\n    ")));
@@ -228,6 +257,7 @@ mod tests {
         let deployment = Deployment {
             values: &values,
             file: Path::new(".env"),
+            file_text: "TWILIO_AUTH_TOKEN=planted\nTICKET_KEY='planted key'\n",
             name: "dialbridge",
             region: "europe-west3",
             project: "p",
@@ -241,7 +271,16 @@ mod tests {
 
     #[test]
     fn secrets_go_from_the_file_to_secret_manager() {
-        let commands = commands(&[("TWILIO_AUTH_TOKEN", "planted"), ("TICKET_KEY", "planted key"), ("PORT", "8080")]);
+        let commands = commands(&[
+            ("TWILIO_AUTH_TOKEN", "planted"),
+            ("TICKET_KEY", "planted key"),
+            ("PORT", "8080"),
+            ("ADMIN_TOKEN", "planted-elsewhere"),
+        ]);
+        assert!(
+            commands.contains("gcloud secrets versions add admin-token --data-file=-\n# type the value"),
+            "it is not in the file"
+        );
         assert!(commands.contains(
             "sed -n 's/^TWILIO_AUTH_TOKEN=//p' .env | tr -d '\\n' | gcloud secrets versions add twilio-auth-token --data-file=-\n"
         ));
@@ -249,7 +288,7 @@ mod tests {
             commands.contains("gcloud secrets versions add ticket-key --data-file=-\n# type the value"),
             "{commands}"
         );
-        assert!(commands.contains("    --set-secrets TWILIO_AUTH_TOKEN=twilio-auth-token:1 \\\n"));
+        assert!(commands.contains("    --set-secrets TWILIO_AUTH_TOKEN=twilio-auth-token:latest \\\n"));
         assert!(!commands.contains("planted") && !commands.contains("--set-env-vars"), "{commands}");
     }
 

@@ -72,7 +72,8 @@ impl<'a> Configure<'a> {
             say("No deploy: on Cloud Run the service would not start with these settings.");
             reasons.iter().for_each(|why| say(&format!("  {why}")));
             say("Run configure again when that is settled. On this machine, dialbridge serve works as it is.");
-            return Ok(String::new());
+            let nothing = || ConfigureError::Step("nothing was deployed".to_owned());
+            return if self.args.run { Err(nothing()) } else { Ok(String::new()) };
         }
         let mut steps = self.steps();
         if !self.args.run {
@@ -93,8 +94,8 @@ impl<'a> Configure<'a> {
         let mut values = self.values.clone();
         values.retain(|name, _| !NOT_DEPLOYED.contains(&name.as_str()));
         let mut reasons = Vec::new();
-        let has_agent = ["DIALOGFLOW_PROJECT_ID", "DIALBRIDGE_CONFIG"].iter().any(|name| values.contains_key(*name));
-        if values.get("DIALOGFLOW_AGENT").map_or(!has_agent, |agent| agent.starts_with("lab:")) {
+        let agent = values.get("DIALOGFLOW_AGENT");
+        if agent.map_or(!self.has_other_agent(), |agent| agent.starts_with("lab:")) {
             reasons.push(
                 "DIALOGFLOW_AGENT is the lab's agent, which is not in the image: give the name of yours".to_owned(),
             );
@@ -108,7 +109,7 @@ impl<'a> Configure<'a> {
     /// Checks all given settings without asking.
     async fn check_all(&mut self) -> Result<(), ConfigureError> {
         for question in questions() {
-            if let (None, Some(default)) = (self.values.get(question.name), question.default) {
+            if let (None, Some(default)) = (self.values.get(question.name), self.default_of(question)) {
                 self.values.insert(question.name.to_owned(), default.to_owned());
             }
         }
@@ -162,7 +163,7 @@ impl<'a> Configure<'a> {
         }
         let is_secret = Settings::is_secret(question.name);
         loop {
-            let now = self.values.get(question.name).map(String::as_str).or(question.default);
+            let now = self.values.get(question.name).map(String::as_str).or(self.default_of(question));
             let shown = now.map(|now| if is_secret { "as it is" } else { now });
             let brackets = shown.map(|shown| format!(" [{shown}]")).unwrap_or_default();
             let prompt = format!("{} ({}){brackets}: ", question.name, question.what);
@@ -196,6 +197,16 @@ impl<'a> Configure<'a> {
                 self.values.extend(meant.values.into_iter().map(|(name, value)| (name.to_owned(), value)));
             }
         }
+    }
+
+    /// The default of a question. The agent has none where another setting names one.
+    fn default_of(&self, question: &Question) -> Option<&'static str> {
+        question.default.filter(|_| question.name != "DIALOGFLOW_AGENT" || !self.has_other_agent())
+    }
+
+    /// Whether a setting beside `DIALOGFLOW_AGENT` names an agent.
+    fn has_other_agent(&self) -> bool {
+        ["DIALOGFLOW_PROJECT_ID", "DIALBRIDGE_CONFIG"].iter().any(|name| self.values.contains_key(*name))
     }
 
     /// Decides whether a setting is asked for, given the answers before it.
@@ -329,7 +340,10 @@ impl<'a> Configure<'a> {
         let number = self.args.number.as_ref().map(|number| format!(" --number {}", shell(number))).unwrap_or_default();
         let url = self.values.get("PUBLIC_URL").map(String::as_str).unwrap_or("https://YOUR-SERVICE");
         let url = shell(url);
+        // It was written a moment ago.
+        let file_text = std::fs::read_to_string(&self.args.file).unwrap_or_default();
         Deployment {
+            file_text: &file_text,
             values: &self.values,
             file: &self.args.file,
             name,

@@ -28,7 +28,7 @@ pub(super) async fn run(
     mut input: Option<&mut Input>,
 ) -> Result<(), ConfigureError> {
     for (step, left) in steps.iter().zip((1..=steps.len()).rev()) {
-        say(&format!("\n{step}"));
+        say(&format!("\n{}", step.shown()));
         let mut question = "Run it? Enter: yes; s: skip it; q: stop: ";
         loop {
             match wish(input.as_deref_mut(), question).await? {
@@ -62,7 +62,7 @@ async fn wish(input: Option<&mut Input>, question: &str) -> Result<Wish, Configu
 
 /// Runs the commands of a step in one shell. What they print goes to the error output: the output is for commands.
 async fn run_step(step: &DeployStep, values: &BTreeMap<String, String>) -> Result<(), String> {
-    let secret = step.reads.as_ref().and_then(|name| values.get(name));
+    let secret = step.secret.as_ref().and_then(|secret| values.get(&secret.variable));
     let spawned = Command::new("sh")
         .args(["-eu", "-c", &step.script()])
         // gcloud takes its defaults instead of asking: nobody could answer.

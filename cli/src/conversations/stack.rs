@@ -188,6 +188,8 @@ fn config(given: &Settings, own: &[String], url: &str, rest_url: &str, account: 
     let mut config = settings.check(Platform::Elsewhere).map_err(|errors| lines(&errors))?;
     config.traces = None;
     config.admin_token = None;
+    // A test of an agent is no test of another one that has a share of its callers.
+    config.shares.clear();
     for agent in config.agents.values_mut() {
         leave_out(agent, tools);
         agent.call = with_settings(&agent.call, agent.address.edition(), &of_call)?;

@@ -8,5 +8,5 @@ mod reached;
 mod tunnel;
 
 pub use args::DevArgs;
-pub(crate) use reached::check_reached;
+pub(crate) use reached::{check_reached, word};
 pub(crate) use tunnel::{Tunnel, TunnelError};

@@ -95,7 +95,11 @@ async fn answer_one(stream: TcpStream, word: String) {
     let _ = stream.get_mut().get_mut().write_all(answer.as_bytes()).await;
 }
 
-fn word() -> Result<String, String> {
+/// A random word that nobody can guess.
+///
+/// # Errors
+/// If the system has no randomness to give.
+pub(crate) fn word() -> Result<String, String> {
     let mut bytes = [0; 16];
     SystemRandom::new().fill(&mut bytes).map_err(|_| "the system has no randomness to give".to_owned())?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))

@@ -7,10 +7,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use http::Uri;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::doctor::is_loopback;
 use dialbridge_runner::settings::Settings;
@@ -98,6 +100,19 @@ pub(crate) struct Tunnel {
     child: Child,
     lines: mpsc::Receiver<String>,
     last: VecDeque<String>,
+    /// They read its output. They end with this value.
+    _readers: JoinSet<()>,
+}
+
+/// The program may have been started by another one that waits for it: all of them end.
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        let group = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(group) = group {
+            // It may have ended.
+            let _ = kill_process_group(group, Signal::TERM);
+        }
+    }
 }
 
 impl Tunnel {
@@ -137,13 +152,14 @@ impl Tunnel {
         // Ctrl-C is for us: the number is put back before the tunnel ends.
         let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
         let (sender, lines) = mpsc::channel(QUEUE);
+        let mut readers = JoinSet::new();
         if let Some(output) = child.stdout.take() {
-            tokio::spawn(read(output, sender.clone()));
+            readers.spawn(read(output, sender.clone()));
         }
         if let Some(output) = child.stderr.take() {
-            tokio::spawn(read(output, sender));
+            readers.spawn(read(output, sender));
         }
-        Ok(Self { name: program.name, child, lines, last: VecDeque::new() })
+        Ok(Self { name: program.name, child, lines, last: VecDeque::new(), _readers: readers })
     }
 
     /// The URL; an error when the program has ended before it named one.

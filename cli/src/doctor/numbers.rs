@@ -162,17 +162,22 @@ struct NumberFault {
 }
 
 impl Number {
-    /// The command that points the number here. It keeps the session parameters of a voice-url that already leads here.
-    pub(crate) fn command(&self, public: &PublicUrl) -> String {
+    /// The voice-url and the fallback URL that lead here. They keep the query of a voice-url that already leads here.
+    pub(crate) fn urls_here(&self, public: &PublicUrl) -> (String, String) {
         let here = self.voice_url.as_deref().and_then(webhook).filter(|url| is_here(url, public));
         let query = here.as_ref().and_then(Uri::query).unwrap_or_default();
         let kept: Vec<&str> =
             query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("resume=")).collect();
         let resuming: Vec<&str> = kept.iter().copied().chain(["resume=1"]).collect();
         let of = |query: &[&str]| public.http(&format!("/twiml?{}", query.join("&")));
+        (of(&kept).trim_end_matches('?').to_owned(), of(&resuming))
+    }
+
+    /// The command that points the number here.
+    pub(crate) fn command(&self, public: &PublicUrl) -> String {
         let freed = if self.is_an_apps() { " --voice-application-sid ''" } else { "" };
-        let (voice, fallback) = (of(&kept), of(&resuming));
-        command(&self.sid, voice.trim_end_matches('?'), &fallback) + freed
+        let (voice, fallback) = self.urls_here(public);
+        command(&self.sid, &voice, &fallback) + freed
     }
 
     /// Whether it takes voice calls.

@@ -68,6 +68,7 @@ impl KeptFile {
     /// When it exists, or cannot be written.
     pub(crate) fn create(&self, kept: &Kept) -> Result<(), NumberError> {
         self.written(kept, |new| fs::hard_link(new, &self.0).and_then(|()| fs::remove_file(new)))
+            .map_err(|error| NumberError::Failed(format!("{error}; the number stays as it is")))
     }
 
     /// Writes other contents, all at once.
@@ -81,9 +82,12 @@ impl KeptFile {
     /// Removes the file.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// When it cannot be removed. A file that is gone is removed.
     pub(crate) fn remove(&self) -> Result<(), NumberError> {
-        fs::remove_file(&self.0).map_err(|error| self.fault(&error))
+        match fs::remove_file(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.fault(&error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     fn written(&self, kept: &Kept, put: impl Fn(&Path) -> io::Result<()>) -> Result<(), NumberError> {
@@ -103,7 +107,7 @@ impl KeptFile {
     }
 
     fn fault(&self, error: &io::Error) -> NumberError {
-        NumberError::Failed(format!("{}: {error}; the number stays as it is", self.0.display()))
+        NumberError::Failed(format!("{}: {error}", self.0.display()))
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) async fn point(
     number: &Number,
     public: &PublicUrl,
 ) -> Result<Pointed, NumberError> {
-    let (now, to) = (account.routing(&number.sid).await?, Routing::to(public));
+    let (now, to) = (account.routing(&number.sid).await?, Routing::to(public, number));
     let kept = keep(account, file, number, &now, &to)?;
     match account.change(&number.sid, &now, &to).await {
         Ok(answered) => check(file, kept, &to, answered),

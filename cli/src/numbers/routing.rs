@@ -37,13 +37,14 @@ impl Routing {
         }
     }
 
-    /// The routing to a service: all three URLs, and nothing that goes before them.
-    pub(crate) fn to(public: &PublicUrl) -> Self {
+    /// The routing of a number to a service: all three URLs, and nothing that goes before them.
+    pub(crate) fn to(public: &PublicUrl, number: &Number) -> Self {
         let post = || "POST".to_owned();
+        let (voice_url, voice_fallback_url) = number.urls_here(public);
         Self {
-            voice_url: public.http("/twiml"),
+            voice_url,
             voice_method: post(),
-            voice_fallback_url: public.http("/twiml?resume=1"),
+            voice_fallback_url,
             voice_fallback_method: post(),
             status_callback: public.http("/stream-status"),
             status_callback_method: post(),
@@ -91,13 +92,30 @@ mod tests {
 
     #[test]
     fn an_update_sends_what_differs_and_nothing_else() {
-        let here = Routing::to(&PublicUrl::at_root(true, "calls.example.com"));
+        let here = Routing::to(&PublicUrl::at_root(true, "calls.example.com"), &Number::default());
         let app = Routing { voice_application_sid: "AP1".to_owned(), ..here.clone() };
         assert_eq!(here.update_from(&app), [("VoiceApplicationSid", "")]);
         assert_eq!(app.update_from(&here), [("VoiceApplicationSid", "AP1")]);
         assert_eq!(here.update_from(&here), []);
         let unset = Routing::default();
         assert!(unset.update_from(&here).iter().all(|(name, value)| value.is_empty() && !name.ends_with("Method")));
+    }
+
+    #[test]
+    fn a_number_that_leads_here_keeps_its_agent_and_its_parameters() {
+        let public = PublicUrl::at_root(true, "calls.example.com");
+        let leads_to = |url: &str| {
+            let mut number = Number::default();
+            number.voice_url = Some(url.to_owned());
+            Routing::to(&public, &number)
+        };
+        let here = leads_to("https://calls.example.com/twiml?agent=sales&param.shop=north");
+        assert_eq!(here.voice_url, "https://calls.example.com/twiml?agent=sales&param.shop=north");
+        assert_eq!(here.voice_fallback_url, "https://calls.example.com/twiml?agent=sales&param.shop=north&resume=1");
+        assert_eq!(
+            leads_to("https://elsewhere.example/twiml?agent=sales").voice_url,
+            "https://calls.example.com/twiml"
+        );
     }
 
     #[test]

@@ -91,7 +91,7 @@ async fn wrong_answers_are_explained_and_what_is_written_makes_doctor_and_serve_
         "sed -n 's/^TWILIO_AUTH_TOKEN=//p' .env | tr -d '\\n' | gcloud secrets versions add twilio-auth-token --data-file=-\n",
         "gcloud projects add-iam-policy-binding p --role roles/dialogflow.client \\\n",
         "gcloud run deploy dialbridge --source . --region europe-west3 \\\n",
-        "    --set-secrets TWILIO_AUTH_TOKEN=twilio-auth-token:1 \\\n",
+        "    --set-secrets TWILIO_AUTH_TOKEN=twilio-auth-token:latest \\\n",
         "--no-cpu-throttling",
         "twilio api:core:incoming-phone-numbers:update --sid PN00000000000000000000000000000001 --voice-url ",
     ] {
@@ -200,6 +200,7 @@ fn stand_ins(folder: &Path, failing: &str) -> PathBuf {
         let file = programs.join(name);
         let script = format!(
             "#!/bin/sh\necho \"{name} $*\" >>{log}\ncase \"$*\" in\n*data-file*) cat >>{log}; echo >>{log};;\n\
+             *\"accounts describe\"*|*\"secrets describe\"*) exit 1;;\n\
              *\"{failing}\"*) exit 3;;\nesac\n",
             log = folder.join("asked").display()
         );
@@ -214,16 +215,17 @@ async fn the_steps_of_a_deploy_run_one_by_one_and_a_secret_goes_through_a_pipe()
     let (folder, lab) = (folder("run"), Lab::start().await);
     let sid = lab.twilio.account().sid.clone();
     let programs = stand_ins(&folder, "service-accounts create");
-    let with = |more: &[&str]| {
+    let with_agent = |agent: &str, more: &[&str]| {
         let mut command = configure(&folder, &lab);
         command
-            .args(["--unchecked", "--run", "--dialogflow-agent", AGENT, "--twilio-account-sid", &sid])
+            .args(["--unchecked", "--run", "--dialogflow-agent", agent, "--twilio-account-sid", &sid])
             .env("TWILIO_AUTH_TOKEN", PLANTED_TOKEN)
             .env("TICKET_KEY", "planted key's")
             .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
             .args(more);
         command
     };
+    let with = |more: &[&str]| with_agent(AGENT, more);
     let asked = || fs::read_to_string(folder.join("asked")).unwrap_or_default();
 
     let failed = run(with(&["--yes"]), "").await;
@@ -242,6 +244,13 @@ async fn the_steps_of_a_deploy_run_one_by_one_and_a_secret_goes_through_a_pipe()
     assert!(asked.contains("gcloud run deploy dialbridge --source . --region europe-west3"), "{asked}");
     assert!(ran.output.contains("twilio api:core:incoming-phone-numbers:update"), "{}", ran.output);
     assert!(!format!("{failed:?}{ran:?}").contains("planted"), "{ran:?}");
+
+    let redone = run(with_agent("lab:", &["--yes"]), "").await;
+    assert_eq!(redone.code, 1, "what was not deployed is no success: {redone:?}");
+    let mut of_project = with_agent("", &["--yes"]);
+    of_project.env("DIALOGFLOW_PROJECT_ID", "my-project").env("ADMIN_TOKEN", "planted-in-the-environment");
+    let of_project = run(of_project, "").await;
+    assert!(!of_project.errors.contains("No deploy"), "the project's agent is one: {of_project:?}");
 
     let stopped = run(with(&[]), &("\n".repeat(9) + "q\n")).await;
     assert!(stopped.code == 1 && stopped.errors.contains("stopped with 6 steps to go"), "{stopped:?}");

@@ -58,7 +58,7 @@ fn a_test_that_cannot_be_run_ends_with_2() {
         (&["test", "nowhere"][..], "No such file"),
         (&["test", "menu.toml", "--edition", "es"], "menu.es.jsonl"),
         (&["test", "agent.toml"], "start is no key"),
-        (&["test", "menu.toml", "--coverage", "agent.toml"], "the zip archive is broken"),
+        (&["test", "menu.toml", "--coverage", "agent.toml"], "the zip archive cannot be read"),
         (&["test", "menu.toml", "--setting", "BARGE_IN=loud"], "it can be off, speech or voice"),
         (&["test", "menu.toml", "--setting", "BARGING=off"], "BARGING is no setting"),
         (&["test", "menu.toml", "--junit", "nowhere/report.xml"], "nowhere/report.xml"),
