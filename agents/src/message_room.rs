@@ -1,4 +1,5 @@
-//! Room for large messages of agents: a long answer in one message takes several MiB until it is mu-law.
+//! Room for large messages of agents over gRPC: a long answer in one message takes several MiB until it is mu-law. Over a
+//! WebSocket (CES) the audio comes in pieces.
 //!
 //! gRPC gives us a message only when all of it has come. Without a bound, fifty answers of two minutes take 300 MiB at
 //! once. So a large message takes room before we read it, and gives it back when its audio is converted. What finds no

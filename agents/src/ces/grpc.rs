@@ -74,8 +74,8 @@ impl Incoming for GrpcStream {
         self.messages.message().await.map_err(|status| of(&status))
     }
 
-    fn give_room(&self, event: &mut AgentEvent) {
-        self.taken.give_to(std::slice::from_mut(event));
+    fn give_room(&self, events: &mut [AgentEvent]) {
+        self.taken.give_to(events);
     }
 }
 

@@ -37,8 +37,10 @@ async fn stream(transport: &impl Transport, context: &SessionContext, opened: &O
     let incoming = transport.open(context, outgoing).await;
     let mut incoming = incoming.map_err(|fault| fault::with_hint(fault, &context.session))?;
     while let Some(message) = incoming.next().await? {
-        let Some(mut event) = convert::event(message, context.ces.output) else { continue };
-        incoming.give_room(&mut event);
+        let mut event = convert::event(message, context.ces.output);
+        // A message without an event gives its room back.
+        incoming.give_room(event.as_mut_slice());
+        let Some(event) = event else { continue };
         if matches!(&event, AgentEvent::Answer(answer) if answer.end.is_some()) {
             listening.stop();
         }

@@ -29,7 +29,7 @@ pub(super) trait Incoming: Send {
     fn next(&mut self) -> impl Future<Output = Result<Option<Message>, AgentFault>> + Send;
 
     /// Hands the room of the last message to its audio, if it took some.
-    fn give_room(&self, _event: &mut AgentEvent) {}
+    fn give_room(&self, _events: &mut [AgentEvent]) {}
 }
 
 /// The fault when no token can be had.

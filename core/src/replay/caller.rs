@@ -85,7 +85,6 @@ impl CallerStep {
         }
     }
 
-    /// Where its speech ends, in milliseconds from its beginning. `None`: nobody speaks in it.
     /// Where its speech begins and ends, in milliseconds from its beginning. `None`: nobody speaks in it.
     pub(crate) fn speech_span(&self) -> Option<Range<u64>> {
         let Self::Say { audio, .. } = self else { return None };

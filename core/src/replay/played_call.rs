@@ -158,8 +158,7 @@ impl PlayedCall {
 
     /// Whether the agent speaks first: it gets an event or a text before the caller does anything.
     fn is_greeted(&self) -> bool {
-        self.find(|report| if let Report::TurnOpened { input, .. } = report { Some(*input) } else { None })
-            .is_some_and(|input| input != "audio")
+        greets(&self.replayed)
     }
 
     /// The hand-off.
@@ -308,6 +307,15 @@ fn conversation_times(tape: &Tape, conversation: &Conversation, steps: &[CallerS
     times.collect()
 }
 
+/// Whether the agent speaks first: it gets an event or a text before the caller does anything.
+fn greets(replayed: &Replayed) -> bool {
+    let mut opened = replayed.reports().filter_map(|(_, report)| match report {
+        Report::TurnOpened { input, .. } => Some(*input),
+        _ => None,
+    });
+    opened.next().is_some_and(|input| input != "audio")
+}
+
 /// When the caller began each input that the agent answered, except for the greeting.
 fn answered_times(replayed: &Replayed) -> Vec<StepTimes> {
     let stages = replayed
@@ -315,9 +323,8 @@ fn answered_times(replayed: &Replayed) -> Vec<StepTimes> {
         .filter_map(|(_, report)| if let Report::Stages(stages) = report { Some(&**stages) } else { None });
     let mut answered: Vec<&Stages> = stages.filter(|stages| stages.answered.is_some()).collect();
     answered.sort_by_key(|stages| stages.turn);
-    let greets = answered.first().is_some_and(|first| matches!(first.input, "event" | "text"));
     let mut from = CallTime::START;
-    let times = answered.into_iter().skip(usize::from(greets)).filter(|stages| stages.input != "tool result");
+    let times = answered.into_iter().skip(usize::from(greets(replayed))).filter(|stages| stages.input != "tool result");
     times
         .map(|stages| {
             let complete = stages.input_complete.or(stages.answered).unwrap_or(stages.opened);

@@ -61,7 +61,7 @@ fn refusal(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// How many letters must change, come or go to make one name of the other.
+/// core has no dependency for this: how many letters must change, come or go to make one name of the other.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (n, of_one) in one.chars().enumerate() {
@@ -159,5 +159,8 @@ mod tests {
         let old = r#"{"at_ms":0,"from":"agent","turn":1,"message":{"event":"answer","part":"final","toolCall":{"tool":"x"}}}"#;
         let tape = Tape::parse(&format!("{}\n{old}", r#"{"tape":1,"edition":"ces"}"#)).unwrap();
         assert_eq!(tape.inputs.len(), 1);
+        let recorded = format!("{}\n{old}", r#"{"tape":1,"edition":"ces"}"#);
+        let retaken = crate::tape::retake(&recorded, &tape.header.config).unwrap();
+        assert_eq!(Tape::parse(&retaken).unwrap().inputs, tape.inputs, "with other settings too");
     }
 }

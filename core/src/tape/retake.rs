@@ -1,7 +1,9 @@
 //! A recorded call under other settings.
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::agent::AgentEvent;
 use crate::config::CallConfig;
 use crate::tape::{Header, Marks, TapeError, wrong};
 
@@ -18,13 +20,23 @@ pub fn retake(text: &str, config: &CallConfig) -> Result<String, TapeError> {
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let (at, first) = lines.next().ok_or_else(|| wrong(0, "there is none: the tape is empty"))?;
     let header = Header::parse(first).map_err(|what| wrong(at, what))?;
+    let is_recorded = header.marks != Marks::Simulated;
     let header = Header { config: config.clone(), marks: Marks::Simulated, ..header };
     let header = serde_json::to_value(header).map_err(|error| wrong(at, error.to_string()))?;
     let mut retaken = format!("{header}\n");
     for (at, line) in lines {
-        let parsed: Value = serde_json::from_str(line).map_err(|error| wrong(at, error.to_string()))?;
+        let mut parsed: Value = serde_json::from_str(line).map_err(|error| wrong(at, error.to_string()))?;
         if !is_own_output(&parsed) {
-            retaken.push_str(line);
+            // A message that an older build recorded may have keys that are gone.
+            if is_recorded
+                && parsed["from"] == "agent"
+                && let Ok(event) = AgentEvent::deserialize(&parsed["message"])
+            {
+                parsed["message"] = serde_json::to_value(event).map_err(|error| wrong(at, error.to_string()))?;
+                retaken.push_str(&parsed.to_string());
+            } else {
+                retaken.push_str(line);
+            }
             retaken.push('\n');
         }
     }

@@ -353,3 +353,23 @@ fn the_same_test_gives_the_same_call() {
         assert_eq!(trace(order(edition).play()), trace(order(edition).play()));
     }
 }
+
+#[test]
+fn two_answers_that_follow_each_other_without_a_gap_are_two_prompts() {
+    let mut config = Edition::Cx.config();
+    config.barge_in.mode = BargeInMode::Off;
+    let call = Tape::build()
+        .config(config)
+        .agent_greets("Good morning.", Recording::ms(1_000))
+        .caller_says(Recording::ms(900))
+        .agent_answers("Two loaves.", Recording::ms(6_000))
+        .caller_says(Recording::ms(900))
+        .barge_in_at_ms(1_000)
+        .agent_answers("At nine.", Recording::ms(4_000))
+        .ends_interaction()
+        .play();
+    let (second, third) = (call.turn(2).prompt(), call.turn(3).prompt());
+    second.assert_not_cut();
+    assert_eq!(third.began().ms_since(second.began()), 6_000, "it begins when the one before it is over");
+    third.assert_not_cut();
+}
