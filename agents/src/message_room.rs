@@ -39,6 +39,12 @@ impl Default for MessageRoom {
 }
 
 impl MessageRoom {
+    /// How much room is free, in MiB.
+    #[must_use]
+    pub fn free_mib(&self) -> usize {
+        self.0.available_permits()
+    }
+
     /// Waits for room for a message. `None` if none became free in time.
     async fn take(self, bytes: usize) -> Option<Room> {
         let mib = u32::try_from(bytes.min(MAX_BYTES).div_ceil(MIB)).unwrap_or(u32::MAX);
@@ -253,14 +259,14 @@ mod tests {
                 passed.extend_from_slice(&data);
             }
             assert!(passed == data, "cut at {cut}");
-            assert_eq!(room.0.available_permits(), MAX_BYTES / MIB - 1, "cut at {cut}");
+            assert_eq!(room.free_mib(), MAX_BYTES / MIB - 1, "cut at {cut}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_large_message_takes_room_until_its_audio_is_dropped_and_small_ones_before_it_do_not_wait() {
         let room = MessageRoom::default();
-        let free = || room.0.available_permits();
+        let free = || room.free_mib();
         let data = [message(9, 1), message(20 * MIB, 2)].concat();
         let (mut first, taken) = body(&room, &data, data.len());
         assert_eq!(next(&mut first).await.unwrap().len(), HEAD_BYTES + 9);

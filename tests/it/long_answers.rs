@@ -1,10 +1,18 @@
 //! Answers of any length: the caller hears them to their end, may cut them at any time, and other calls do not notice.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dialbridge_core::Report;
+use dialbridge_agents::{Agent, Endpoint, Link, MessageRoom, Product, SessionContext};
+use dialbridge_core::agent::{TurnInput, TurnStart};
+use dialbridge_core::{AgentEvent, Report, StreamId};
+use dialbridge_lab::agent::{LabAgent, Script};
 use dialbridge_lab::twilio::{CallFault, CallPlan, CallRecord, CallerStep, When};
+use dialbridge_net::dial::Tcp;
 use dialbridge_tests::{Edition, Harness, barge_ins, hang_up, numbered_speech, say, sounding_ms, spoke};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// More than the 204.8 s that 1,024 queued messages hold.
 const LONG_MS: u64 = 220_000;
@@ -90,4 +98,38 @@ async fn a_hand_off_waits_for_the_end_of_a_long_goodbye() {
     let harness = Harness::with_script(&toml).start();
     let call = call(&harness, Vec::new(), Vec::new()).await;
     assert_eq!(spoke(&call), [(LONG_MS, false)]);
+}
+
+/// Over a real gRPC stream: an answer of five minutes takes room from its arrival until its audio is dropped.
+#[tokio::test]
+async fn a_long_answer_holds_its_room_until_its_audio_is_used() {
+    let toml = format!("output = {{ encoding = \"linear16\", sample_rate = 24000 }}\n{}", script(300_000));
+    let lab = LabAgent::new(Script::parse(&toml, "test", &|name| Err(io::Error::other(name))).unwrap());
+    let served = lab.serve_on_loopback().await.unwrap();
+    let endpoint = Endpoint { url: served.endpoint(), is_plaintext: true };
+    let room = MessageRoom::default();
+    let whole = room.free_mib();
+    let agent = Agent::new(&endpoint, Link::Grpc, None, Arc::new(Tcp), 80, room.clone()).unwrap();
+    let context = SessionContext {
+        session: "projects/p/locations/l/agents/a/sessions/CA1".to_owned(),
+        product: Product::Cx,
+        language: "en-US".to_owned(),
+        speech: Arc::default(),
+        ces: Arc::default(),
+    };
+    let (events, mut arrived) = mpsc::channel(8);
+    let mut tasks: JoinSet<()> = JoinSet::new();
+    let start = TurnStart::new(TurnInput::Text("hi".to_owned()));
+    let stream = agent.open(&context, StreamId(1), &start, events, &mut tasks);
+    stream.half_close();
+    let mut answer = None;
+    while let Some((_, event)) = arrived.recv().await {
+        if matches!(&event, AgentEvent::Answer(part) if !part.prompts.is_empty()) {
+            answer = Some(event);
+        }
+    }
+    // 14,400,000 bytes and the rest of the message.
+    assert_eq!(whole - room.free_mib(), 14, "the audio holds it, though the stream has ended");
+    drop(answer);
+    assert_eq!(room.free_mib(), whole);
 }

@@ -31,9 +31,9 @@ struct Heard {
 impl HeardPrompts {
     pub(super) fn of(replayed: &Replayed) -> Self {
         let mut heard = Self::default();
-        let first_audio = |(_, report): (CallTime, &Report)| match report {
-            Report::Stages(stages) => stages.first_audio_sent,
-            _ => None,
+        let first_audio = |(_, report): (CallTime, &Report)| {
+            let Report::Stages(stages) = report else { return None };
+            stages.first_audio_sent
         };
         let answers: Vec<CallTime> = replayed.reports().filter_map(first_audio).collect();
         for (at, output) in replayed.outputs() {

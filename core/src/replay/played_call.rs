@@ -309,10 +309,10 @@ fn conversation_times(tape: &Tape, conversation: &Conversation, steps: &[CallerS
 
 /// Whether the agent speaks first: it gets an event or a text before the caller does anything.
 fn greets(replayed: &Replayed) -> bool {
-    let mut opened = replayed.reports().filter_map(|(_, report)| match report {
-        Report::TurnOpened { input, .. } => Some(*input),
-        _ => None,
-    });
+    let input = |(_, report): (CallTime, &Report)| {
+        if let Report::TurnOpened { input, .. } = report { Some(*input) } else { None }
+    };
+    let mut opened = replayed.reports().filter_map(input);
     opened.next().is_some_and(|input| input != "audio")
 }
 
