@@ -11,7 +11,10 @@ pub(super) const USER_PROJECT_DENIED: &str = "USER_PROJECT_DENIED";
 
 /// Why a stream failed.
 pub(super) fn fault(status: &Status) -> AgentFault {
+    // The server did not say this: the client met it below gRPC, where the connection broke.
+    let is_below = matches!(status.code(), Code::Cancelled | Code::Unknown) && status.source().is_some();
     let (code, transient) = match status.code() {
+        Code::Cancelled | Code::Unknown if is_below => ("UNAVAILABLE", true),
         Code::Ok => ("OK", true),
         Code::Cancelled => ("CANCELLED", true),
         Code::Unknown => ("UNKNOWN", true),
@@ -84,6 +87,16 @@ mod tests {
         let details = bytes::Bytes::from_static(b"\x0a\x13USER_PROJECT_DENIED\x12\x0egoogleapis.com");
         let status = Status::with_details(Code::PermissionDenied, "no", details);
         assert_eq!(fault(&status).to_string(), "PERMISSION_DENIED: (USER_PROJECT_DENIED) no");
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_an_agent_that_is_unavailable_whatever_the_client_calls_it() {
+        for code in [Code::Unknown, Code::Cancelled] {
+            let mut broken = Status::new(code, "operation was canceled");
+            assert_ne!(fault(&broken).code, "UNAVAILABLE", "the server says so");
+            broken.set_source(std::sync::Arc::new(io::Error::from(io::ErrorKind::BrokenPipe)));
+            assert_eq!(fault(&broken).code, "UNAVAILABLE");
+        }
     }
 
     #[test]

@@ -36,6 +36,18 @@ pub struct CallProgress {
     pub failed_turns: u32,
     /// Whether the agent should greet the caller and has not said anything yet. An empty answer says nothing.
     pub awaits_greeting: bool,
+    /// Whether the backup has the call ([`CallConfig::backup`](crate::CallConfig)).
+    pub on_backup: bool,
+}
+
+/// A backup that has the call: by which names the settings know both agents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StandIn {
+    /// The backup.
+    pub agent: String,
+    /// The agent that could not be had.
+    pub backup_of: String,
 }
 
 impl CarriedOver {

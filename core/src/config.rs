@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::agent::DigitsForm;
 use crate::base64_bytes;
 use crate::call_facts::CallParameter;
-use crate::carried::{CarriedOver, Opening};
+use crate::carried::{CarriedOver, Opening, StandIn};
 use crate::handoff::HandoffConfig;
 use crate::ids::CallSid;
 use crate::parameters::NameCase;
@@ -86,6 +86,13 @@ pub struct CallConfig {
     /// What the call brings along from its earlier media streams.
     #[serde(skip_serializing_if = "CarriedOver::is_nothing")]
     pub carried: CarriedOver,
+    /// The same call at the agent that takes over if this one cannot be had: its backup. A backup's own backup is never
+    /// used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Box<CallConfig>>,
+    /// Set if this agent is the backup of another one. The hand-off tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stands_in: Option<StandIn>,
 }
 
 impl Default for CallConfig {
@@ -118,6 +125,8 @@ impl Default for CallConfig {
             seed: 0,
             busy: None,
             carried: CarriedOver::default(),
+            backup: None,
+            stands_in: None,
         }
     }
 }

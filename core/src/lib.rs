@@ -26,9 +26,11 @@
 //!    [`Input::AudioRoom`] lowers that limit. Of an answer that comes in many parts it
 //!    keeps [`call::MAX_ANSWER_TEXT_BYTES`] of text for its report, and of the parameters that such answers add up
 //!    [`call::MAX_PARAMETER_BYTES`]. The driver must drain the outputs after each input.
-//! 9. The driver owes each stream that it opened one [`AgentEvent::Ended`] or [`AgentEvent::Failed`], unless the stream's
-//!    last command was `Cancel` or `Done`. All inputs take their `now` from one clock that never goes back: the `now` of
-//!    [`Call::new`] plus the whole milliseconds since then, rounded down.
+//! 9. [`Output::UseBackup`] comes once at most, when the agent cannot be had and [`CallConfig::backup`] is set. Streams that
+//!    open later go to the backup. It may be an agent of another edition.
+//! 10. The driver owes each stream that it opened one [`AgentEvent::Ended`] or [`AgentEvent::Failed`], unless the stream's
+//!     last command was `Cancel` or `Done`. All inputs take their `now` from one clock that never goes back: the `now` of
+//!     [`Call::new`] plus the whole milliseconds since then, rounded down.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -46,6 +48,7 @@
 //!         Output::Update { twiml: _ } => { /* POST Calls/{sid}.json */ }
 //!         Output::Fetch(_id, _uri) => { /* GET it, then pass in Input::Fetched */ }
 //!         Output::RunTools(_id, _calls) => { /* run them, then pass in Input::ToolsRun */ }
+//!         Output::UseBackup => { /* later streams go to the backup */ }
 //!         Output::Report(_fact) => { /* log it */ }
 //!         Output::Close(_reason) => { /* close the media socket */ }
 //!     }

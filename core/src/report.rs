@@ -217,6 +217,13 @@ pub enum Report {
         /// Audio that we send again to the next stream, in milliseconds.
         again_ms: u64,
     },
+    /// The agent cannot be had, and its backup has the call from here on.
+    BackupTookOver {
+        /// The backup's name in the settings.
+        backup: String,
+        /// The name of the agent that could not be had.
+        backup_of: String,
+    },
     /// We dropped audio of the caller because no stream took it for too long.
     AudioDropped {
         /// Length of the dropped audio, in milliseconds.

@@ -9,6 +9,7 @@ use dialbridge_core::agent::{
     AgentEnd, AgentFault, Answer, AnswerPart, DigitsForm, DtmfRules, Matched, Prompt, ToolCall, Transcript, Transfer,
 };
 use dialbridge_core::audio::AudioFormat;
+use dialbridge_core::carried::StandIn;
 use dialbridge_core::config::{BargeInMode, Clip, StreamShape};
 use dialbridge_core::tape::{Tape, TapeError, TapeInput};
 use dialbridge_core::{AgentEvent, CallConfig, Input, StreamId, UpdateResult};
@@ -115,6 +116,8 @@ pub struct Settings {
     pub session_stream: bool,
     /// Whether tools can be run.
     pub has_tools: bool,
+    /// Whether there is a backup, whose streams are of the other kind.
+    pub has_backup: bool,
 }
 
 /// How DTMF digits are collected.
@@ -400,6 +403,11 @@ impl Settings {
                 stop_ms: stop,
                 ..dialbridge_core::config::Timeouts::default()
             };
+        }
+        if self.has_backup {
+            let shape = if self.session_stream { StreamShape::PerTurn } else { StreamShape::PerSession };
+            let stands_in = Some(StandIn { agent: "old".to_owned(), backup_of: "new".to_owned() });
+            config.backup = Some(Box::new(CallConfig { shape, stands_in, ..config.clone() }));
         }
         config
     }

@@ -43,6 +43,7 @@ pub struct WatchedCall {
     clears: u32,
     fetches: Vec<FetchId>,
     tools: Vec<ToolsId>,
+    on_backup: bool,
     updates: u32,
     is_closed: bool,
     account: Option<AudioAccount>,
@@ -70,6 +71,7 @@ impl WatchedCall {
             clears: 0,
             fetches: Vec::new(),
             tools: Vec::new(),
+            on_backup: false,
             updates: 0,
             is_closed: false,
             account: None,
@@ -233,6 +235,11 @@ impl WatchedCall {
                 assert!(self.config.has_tools && !calls.is_empty());
                 assert!(self.tools.last().is_none_or(|last| last < id));
                 self.tools.push(*id);
+            }
+            Output::UseBackup => {
+                assert!(self.config.backup.is_some() && !self.on_backup, "a call has one backup");
+                self.on_backup = true;
+                self.config = self.config.backup.clone().map(|backup| Arc::new(*backup)).unwrap();
             }
             Output::Report(report) => self.look_at_report(report),
             Output::Close(_) => {

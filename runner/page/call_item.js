@@ -27,7 +27,7 @@ const CHOICES = {
 
 /** Whether a filter shows this call: `choice` is one of the above, `text` a part of its CallSid or of its agent's name. */
 export function isShown(call, { choice, text }) {
-  const isFound = [call.callSid, call.agent].some((name) => name.toLowerCase().includes(text.trim().toLowerCase()));
+  const isFound = [call.callSid, call.agent, call.backupOf ?? ''].some((name) => name.toLowerCase().includes(text.trim().toLowerCase()));
   return isFound && (CHOICES[choice] ?? CHOICES.all)(call);
 }
 
@@ -54,7 +54,7 @@ export function renewItem(item, call) {
 function row(call) {
   return [
     el('span', { class: 'when' }, clock(call.beganMs)),
-    el('span', {}, call.agent),
+    el('span', {}, call.backupOf ? `${call.agent}, for ${call.backupOf}` : call.agent),
     chip(call.kind),
     call.outcome === null ? el('span', { class: 'state' }, call.state) : el('span', {}, length(call.tookMs ?? 0)),
     el('span', {}, turns(call)),

@@ -36,6 +36,7 @@ fn forgeries(victim: &str, now_ms: u64, genuine: &str) -> Vec<String> {
     let call_sid = CallSid::new(victim).unwrap();
     let info = CallInfo {
         agent: "default".to_owned(),
+        backup_of: None,
         language: None,
         began_ms: now_ms,
         failed_turns: 0,

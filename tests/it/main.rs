@@ -37,6 +37,7 @@ mod agent_down;
 mod agent_faults;
 mod assumptions;
 mod attacker;
+mod backup;
 mod bad_input;
 mod bare_media;
 mod barge_in;

@@ -111,6 +111,7 @@ pub(super) fn reported(report: &Report) -> Option<(&'static str, String)> {
         | Report::WebhookFailed { .. }
         | Report::StartingEventUnanswered { .. }
         | Report::TurnUnanswered { .. }
+        | Report::BackupTookOver { .. }
         | Report::Played { .. }
         | Report::NoInputTurnReplaced { .. }
         | Report::Rotated { .. }

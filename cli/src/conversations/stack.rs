@@ -188,8 +188,9 @@ fn config(given: &Settings, own: &[String], url: &str, rest_url: &str, account: 
     let mut config = settings.check(Platform::Elsewhere).map_err(|errors| lines(&errors))?;
     config.traces = None;
     config.admin_token = None;
-    // A test of an agent is no test of another one that has a share of its callers.
+    // A test of an agent is no test of another one that has a share of its callers, or takes over.
     config.shares.clear();
+    config.backups.clear();
     for agent in config.agents.values_mut() {
         leave_out(agent, tools);
         agent.call = with_settings(&agent.call, agent.address.edition(), &of_call)?;

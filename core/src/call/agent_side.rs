@@ -335,9 +335,10 @@ impl Call {
         }
     }
 
-    /// Reports an answer that is reported as a whole, and keeps what was said.
+    /// Reports an answer, and keeps what was said if an agent may have to be told of it.
     pub(super) fn report_answer(&mut self, report: Option<Report>) {
-        if let Some(Report::Answered { query_text, text, .. }) = &report {
+        let is_kept = self.streams.may_lose_session() || self.has_standby();
+        if let Some(Report::Answered { query_text, text, .. }) = report.as_ref().filter(|_| is_kept) {
             self.past_turns.add(query_text, text);
         }
         self.outputs.extend(report.map(Output::Report));

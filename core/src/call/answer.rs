@@ -6,7 +6,7 @@ use crate::agent::{AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, P
 use crate::call::lifecycle::Ending;
 use crate::call::streams::{AfterPart, Earlier};
 use crate::call::synthesis::remove_unplayable;
-use crate::call::{Call, Output, Timer};
+use crate::call::{Call, Timer};
 use crate::call_facts::{DIAL_ERROR_MESSAGE, DIAL_STATUS};
 use crate::config::StreamShape;
 use crate::dial_target::DialTarget;
@@ -99,7 +99,7 @@ impl Call {
         } else {
             self.streams.report_part(answer, audio_ms, earlier.thought_ms)
         };
-        self.outputs.extend(report.map(Output::Report));
+        self.report_answer(report);
         audio_ms
     }
 

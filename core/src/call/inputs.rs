@@ -109,6 +109,34 @@ impl AgentInputs {
         self.names.extend(&mut self.parameters, unsent);
     }
 
+    /// Goes on where another agent's inputs were, with what is not for that agent alone: keys and texts that wait, what is
+    /// known of the caller, and the session parameters that the other agent has set (`agents`). `greets`: nobody has greeted
+    /// the caller.
+    pub(super) fn take_over(&mut self, other: &mut Self, greets: bool, agents: &Map<String, Value>, form: &DigitsForm) {
+        if !greets {
+            self.queue.clear();
+            self.page = None;
+        }
+        for input in other.queue.drain(..) {
+            match input {
+                TurnInput::Digits(digits, _) => self.queue.push_back(TurnInput::Digits(digits, form.clone())),
+                TurnInput::Text(text) if other.starting_input.text.as_ref() != Some(&text) => {
+                    self.queue.push_back(TurnInput::Text(text));
+                }
+                TurnInput::Audio | TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::ToolResults(_) => {}
+            }
+        }
+        // CX answers with all parameters of the session, also those that the settings gave it.
+        let is_new = |name: &str, value: &Value| other.names.get(&other.known_parameters, name) != Some(value);
+        let set = agents.iter().filter(|(name, value)| is_new(name, value));
+        for (name, value) in set {
+            self.set_parameter(name, value);
+        }
+        if self.turn_data.has_end_user() {
+            self.end_user.append(&mut other.end_user);
+        }
+    }
+
     pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {
         matches!(input, TurnInput::Event(event) if self.starting_input.event.as_ref() == Some(event))
     }

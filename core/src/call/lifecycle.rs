@@ -119,6 +119,7 @@ impl Call {
         self.facts = CallFacts::of(&call_sid, &start.account_sid, &custom);
         let told = ToldFacts::new(&self.facts, &self.config.call_parameters, self.config.parameter_names);
         self.inputs.start(&self.facts, &told, &custom);
+        self.prepare_backup(&custom);
         self.outcome.told = told;
         self.outcome.caller_id = self.facts.caller_id();
         if self.config.busy.is_some() {
@@ -147,6 +148,7 @@ impl Call {
         self.timers.set(Timer::FramesTimeout, self.now + self.config.timeouts.frames_ms);
         self.outcome.call_sid = call_sid.as_str().to_owned();
         self.outcome.session.clone_from(&self.config.session);
+        self.outcome.stands_in.clone_from(&self.config.stands_in);
         self.silence = Silence::default();
         self.note_agent_audio();
         self.start_greeting_timer();

@@ -13,11 +13,12 @@
 //! longer heard, `barge_in` barge-in, `prompt_guard` which words do not interrupt, `dtmf` the digits, `no_input`
 //! silence, `tools` the tools that the agent asks for, `fillers` what the caller hears while he waits, `synthesis`
 //! answers without audio, `retry` failures, `replacement` streams that another one carries on, `unanswered` words to
-//! which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! which nothing came, `backup` another agent in place of one that cannot be had, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod agent_voice;
 mod answer;
+mod backup;
 mod barge_in;
 mod caller_audio;
 mod dtmf;
@@ -67,6 +68,7 @@ use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
 use agent_voice::{AgentVoice, FirstWord};
+use backup::Standby;
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
 use echo::Echo;
@@ -121,6 +123,7 @@ pub struct Call {
     fillers: Fillers,
     tools: Tools,
     failures: FailureStreak,
+    standby: Option<Box<Standby>>,
     past_turns: PastTurns,
     asked: Asked,
     /// How many transfers were refused because of what they name.
@@ -206,6 +209,9 @@ pub enum Output {
     /// Run these tools. Comes only if [`CallConfig::has_tools`] is set. Answer with one [`Input::ToolsRun`]. The driver
     /// limits how long it takes.
     RunTools(ToolsId, Vec<ToolCall>),
+    /// The agent cannot be had: streams that open from here on go to its backup, as [`CallConfig::backup`] says. Fetches
+    /// and tools go by the backup's settings too. Comes once at most.
+    UseBackup,
     /// A fact for logs and metrics.
     Report(Report),
     /// Close the WebSocket. The last output.
@@ -249,6 +255,7 @@ impl Call {
             tools: Tools::default(),
             stage_recorder: StageRecorder::default(),
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
+            standby: None,
             past_turns: PastTurns::default(),
             asked: Asked::default(),
             refused_transfers: 0,
@@ -321,7 +328,8 @@ impl Call {
     /// How far the call has come. The driver keeps it for the call's next media stream.
     #[must_use]
     pub fn progress(&self) -> CallProgress {
-        CallProgress { failed_turns: self.failures.failed_turns(), awaits_greeting: self.awaits_greeting }
+        let failed_turns = self.failures.failed_turns();
+        CallProgress { failed_turns, awaits_greeting: self.awaits_greeting, on_backup: self.is_on_backup() }
     }
 
     /// How much of the agent's audio waits here, in bytes of mu-law at 8,000 Hz.

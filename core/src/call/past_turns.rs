@@ -8,6 +8,7 @@
 //! Keeps --stream failed--> Doubtful --next stream opens with the past turns--> Told --it responds--> Keeps
 //! Told --stream failed--> Doubtful
 //! Told --refused as INVALID_ARGUMENT--> Refuses
+//! any --a backup takes over--> Doubtful (CES), Keeps (ES, CX)
 //! ```
 
 use std::collections::VecDeque;
@@ -70,6 +71,11 @@ impl PastTurns {
             }
             Server::Keeps | Server::Sent | Server::Refuses => None,
         }
+    }
+
+    /// Another agent has the call. `needs_them`: it keeps the conversation itself, and does not have it.
+    pub(super) fn change_server(&mut self, needs_them: bool) {
+        self.server = if needs_them { Server::Doubtful } else { Server::Keeps };
     }
 
     /// The open stream has sent something: the server has taken what it was told.

@@ -2,7 +2,6 @@
 //! What the old stream has not answered goes to the new one.
 
 use crate::agent::{AgentCommand, TurnInput};
-use crate::call::lifecycle::Ending;
 use crate::call::streams::Broken;
 use crate::call::{Call, Output, Timer};
 use crate::time::CallTime;
@@ -36,7 +35,7 @@ impl Call {
         let retry = &self.config.retry;
         match self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms) {
             Some(pause) => self.timers.set(Timer::Retry, self.now + pause),
-            None => self.end(Ending::AgentFailed),
+            None => self.on_agent_lost(),
         }
     }
 

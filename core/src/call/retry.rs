@@ -1,9 +1,8 @@
 //! What a call does when a stream to the agent fails. After a backoff it opens another stream in the same session and
-//! sends again the audio that was not answered. When the budget is spent, the call gets the fallback.
+//! sends again the audio that was not answered. When the budget is spent, the call gets its backup, or else the fallback.
 
 use crate::agent::{AgentCommand, AgentFault, TurnInput};
 use crate::audio::BYTES_PER_MS;
-use crate::call::lifecycle::Ending;
 use crate::call::streams::{Broken, NoInputTurn};
 use crate::call::{Call, Output, Timer};
 use crate::ending::CallLimit;
@@ -159,17 +158,22 @@ impl Call {
         if refuses_event {
             self.starting_event_unanswered(turn);
         }
-        match pause {
+        match pause.filter(|_| !(self.has_standby() && self.has_failed_too_often())) {
             Some(pause) => {
                 self.timers.set(Timer::Retry, self.now + pause);
                 self.play_retry_filler();
             }
-            None => self.end(Ending::AgentFailed),
+            None => self.on_agent_lost(),
         }
-        let max_turns = self.config.limits.failed_turns;
-        if max_turns > 0 && self.failures.failed_turns > max_turns {
+        // A backup that has just taken over has had no failed turns.
+        if self.has_failed_too_often() {
             self.on_limit_reached(CallLimit::FailedTurns);
         }
+    }
+
+    fn has_failed_too_often(&self) -> bool {
+        let max_turns = self.config.limits.failed_turns;
+        max_turns > 0 && self.failures.failed_turns > max_turns
     }
 
     /// Queues the failed turn's input for the next one. Returns how many bytes of audio it has.

@@ -25,6 +25,11 @@ impl Tools {
     pub(super) fn are_running(&self) -> bool {
         !self.running.is_empty()
     }
+
+    /// Nobody waits for their results any more.
+    pub(super) fn forget(&mut self) {
+        self.running.clear();
+    }
 }
 
 /// One request of the agent for tools.

@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
+use crate::carried::StandIn;
 use crate::ending::VirtualAgentStatus;
 use crate::handoff::shortening::{fitted, in_query, shortened};
 use crate::handoff::{HandoffField, Loss, MAX_TWIML_CHARS, Outcome};
@@ -16,6 +17,8 @@ pub(super) struct Content {
     pub(super) fields: Vec<(HandoffField, Value)>,
     /// The object for the handler, in `VirtualAgentProviderData`.
     pub(super) given: Option<Given>,
+    /// Set if a backup has the call.
+    pub(super) stands_in: Option<StandIn>,
     /// Why the call ends, if the agent did not end it.
     pub(super) reason: Option<&'static str>,
     /// What did not fit.
@@ -47,7 +50,7 @@ impl Content {
         let fields = HandoffField::ALL.into_iter().filter(|field| allowed.contains(field));
         let fields = fields.filter_map(|field| Some((field, value(field)?))).collect();
         let given = metadata.map(|value| Given { name: "AgentHandoffParameters", value });
-        Self { fields, given, reason: None, loss: Loss::default() }
+        Self { fields, given, stands_in: outcome.stands_in.clone(), reason: None, loss: Loss::default() }
     }
 
     /// The same for a pause.
@@ -73,6 +76,9 @@ impl Content {
     fn dialogflow_json(&self) -> String {
         let mut fields: Vec<String> =
             self.fields.iter().map(|(field, value)| format!("\"{}\":{value}", field.name())).collect();
+        if let Some(StandIn { agent, backup_of }) = &self.stands_in {
+            fields.push(format!("\"agent\":{},\"backupOf\":{}", json!(agent), json!(backup_of)));
+        }
         if let Some(reason) = self.reason {
             fields.push(format!("\"reason\":\"{reason}\""));
         }
@@ -130,6 +136,7 @@ impl Content {
         let with = |value: &Value| Self {
             fields: self.fields.clone(),
             given: Some(Given { name, value: value.clone() }),
+            stands_in: self.stands_in.clone(),
             reason: self.reason,
             loss: loss.clone(),
         };

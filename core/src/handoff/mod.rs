@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::{AgentEnd, Answer, Enqueue, Intent, Transfer};
 use crate::call_facts::{CallerId, ToldFacts};
+use crate::carried::StandIn;
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::parameters::add_parameters;
 use crate::twiml::{self, DIAL_ACTION, Verb, document};
@@ -130,6 +131,8 @@ pub struct Outcome {
     pub caller_id: CallerId,
     /// The facts of the call that the agent was told. They do not stand in the URL.
     pub told: ToldFacts,
+    /// Set if a backup has the call.
+    pub stands_in: Option<StandIn>,
 }
 
 impl Outcome {

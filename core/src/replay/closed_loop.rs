@@ -366,7 +366,12 @@ impl RecordedDriver {
                 }
                 _ => self.diverge(at, "the agent asks for tools whose results neither tape nor test has"),
             },
-            Output::Twilio(_) | Output::Agent(..) | Output::Admit(_) | Output::Report(_) | Output::Close(_) => {}
+            Output::Twilio(_)
+            | Output::Agent(..)
+            | Output::Admit(_)
+            | Output::UseBackup
+            | Output::Report(_)
+            | Output::Close(_) => {}
         }
     }
 

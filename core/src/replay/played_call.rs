@@ -241,6 +241,7 @@ impl PlayedCall {
             | Output::Admit(_)
             | Output::Fetch(..)
             | Output::RunTools(..)
+            | Output::UseBackup
             | Output::Report(_)
             | Output::Close(_) => None,
         })

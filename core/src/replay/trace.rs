@@ -149,6 +149,7 @@ fn describe(output: &Output) -> String {
         Output::Update { twiml } => format!("runner  update {twiml}"),
         Output::Fetch(id, uri) => format!("runner  {id} {uri}"),
         Output::RunTools(id, calls) => format!("runner  {id}: {}", describe_tools(calls)),
+        Output::UseBackup => "runner  use backup".to_owned(),
         Output::Close(reason) => format!("runner  close: {reason}"),
         Output::Report(report) => format!("report  {}", report.tape_text()),
     }

@@ -130,6 +130,11 @@ impl Report {
             Self::TurnFailed { retry_in_ms: None, .. } => {
                 ("failed", "a turn has failed, and is not tried again", "{turn} failed, {fault}; not again")
             }
+            Self::BackupTookOver { .. } => (
+                "backup-took-over",
+                "the agent cannot be had, and its backup has the call",
+                "backup: {backup} has the call in place of {backup_of}",
+            ),
             Self::AudioDropped { .. } => {
                 ("audio-dropped", "audio of the caller's was dropped", "{ms} of audio dropped")
             }
@@ -258,6 +263,9 @@ impl Report {
                 field("retry_in_ms", retry_in_ms.map(FieldValue::Ms)),
                 field("again_ms", retry_in_ms.map(|_| FieldValue::Ms(*again_ms))),
             ],
+            Self::BackupTookOver { backup, backup_of } => {
+                vec![field("backup", backup), field("backup_of", backup_of)]
+            }
             Self::AudioDropped { ms: dropped_ms } => vec![ms("ms", *dropped_ms)],
             Self::TurnedAway | Self::CallerIdMissing | Self::Digit | Self::DigitDropped => Vec::new(),
             Self::DigitsComplete { count: digits } => vec![count("count", *digits as u64)],

@@ -78,6 +78,7 @@ samples! {
     Rotated { turn: TURN, in_speech: false },
     TurnFailed { turn: TURN, fault: fault(), retry_in_ms: Some(500), again_ms: 700 },
     TurnFailed { turn: TURN, fault: fault(), retry_in_ms: None, again_ms: 0 },
+    BackupTookOver { backup: "old-es".to_owned(), backup_of: "new-cx".to_owned() },
     AudioDropped { ms: 60 },
     Digit,
     DigitsComplete { count: 4 },

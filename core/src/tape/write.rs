@@ -108,6 +108,7 @@ impl TapeWriter {
                 let calls: Vec<&str> = calls.iter().map(|call| call.tool.as_str()).collect();
                 json!({ "at_ms": at, "to": "runner", "message": { "runTools": { "id": id, "tools": calls } } })
             }
+            Output::UseBackup => json!({ "at_ms": at, "to": "runner", "message": { "useBackup": {} } }),
             Output::Close(reason) => json!({ "at_ms": at, "to": "runner", "message": { "close": reason.to_string() } }),
             Output::Report(_) => return None,
         };

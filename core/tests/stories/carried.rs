@@ -59,7 +59,7 @@ fn the_most_failed_turns_count_the_earlier_streams() {
     let mut test = TestCall::started(carrying(CarriedOver { failed_turns: 1, ..CarriedOver::default() }));
     for (failed_turns, reached) in [(2, vec![]), (3, vec![CallLimit::FailedTurns])] {
         test.agent(test.last_stream(), fault("UNAVAILABLE", true));
-        assert_eq!(test.call.progress(), CallProgress { failed_turns, awaits_greeting: true });
+        assert_eq!(test.call.progress(), CallProgress { failed_turns, awaits_greeting: true, on_backup: false });
         assert_eq!(limits(&test), reached);
         test.wait(3_000);
     }

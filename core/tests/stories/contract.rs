@@ -209,7 +209,22 @@ fn clause_8_what_is_kept_of_an_answer_in_many_parts_is_bounded_in_bytes() {
 }
 
 #[test]
-fn clause_9_the_end_of_a_stream_makes_room_for_the_next_one() {
+fn clause_9_streams_that_open_after_use_backup_are_the_backups() {
+    let backup = with(session_stream::config(), |config| config.session = "the backup's".to_owned());
+    let mut test = TestCall::started(CallConfig { backup: Some(Box::new(backup)), ..starting_text() });
+    for _ in 0..3 {
+        let stream = test.last_stream();
+        test.agent(stream, fault("PERMISSION_DENIED", false));
+    }
+    let told = test.outputs.iter().position(|(_, output)| *output == Output::UseBackup).unwrap();
+    let opens = |(_, output): &&(CallTime, Output)| matches!(output, Output::Agent(_, AgentCommand::Open(_)));
+    let (before, after) = test.outputs.split_at(told);
+    assert_eq!((before.iter().filter(opens).count(), after.iter().filter(opens).count()), (1, 1));
+    assert_eq!(after.iter().filter(|(_, output)| *output == Output::UseBackup).count(), 1);
+}
+
+#[test]
+fn clause_10_the_end_of_a_stream_makes_room_for_the_next_one() {
     for end in [AgentEvent::Ended, fault("UNAVAILABLE", true)] {
         let mut test = TestCall::started(starting_text());
         assert_eq!(test.last_stream(), 1);

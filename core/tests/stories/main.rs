@@ -4,6 +4,7 @@
 
 mod answer_parts;
 mod backchannels;
+mod backup;
 mod barge_in;
 mod call_facts;
 mod carried;

@@ -103,6 +103,7 @@ impl TestCall {
                 | Output::Update { .. }
                 | Output::Fetch(..)
                 | Output::RunTools(..)
+                | Output::UseBackup
                 | Output::Report(_)
                 | Output::Close(_) => {}
             }

@@ -224,6 +224,20 @@ fn failures() -> Vec<Story> {
             ],
         ),
         (
+            "an_agent_refuses_us_and_its_backup_takes_over",
+            Settings { has_backup: true, ..greeted() },
+            vec![
+                answers(says(prompt())),
+                Talk(true, 20),
+                Agent(0, AgentSays::Failed(false)),
+                Wait(3_000),
+                answers(says(prompt())),
+                Talk(true, 20),
+                Agent(0, AgentSays::Failed(false)),
+                Wait(3_000),
+            ],
+        ),
+        (
             "a_stream_says_nothing_of_what_it_hears",
             Settings { timeouts: Some([8, 10, 10, 5, 8, 5, 7, 8, 8, 7]), ..listening() },
             vec![Talk(true, 255), Talk(true, 100), Wait(2_000), Talk(false, 100), Wait(9_000)],

@@ -40,7 +40,7 @@ structures! {
     Settings {
         starts event text barge_in min_words min_ms min_confidence tells_heard knows_prompts dtmf_rules no_input limits
         thinking retrying has_url audio_limit_ms rotation_margin_ms migrate_after_ms timeouts retry answering_turn seed
-        session_stream has_tools
+        session_stream has_tools has_backup
     }
     DtmfSettings { finish_digit max_digits interdigit_ms first_digit_ms form }
     AgentAnswer { part prompts has_words has_text matched end payload dtmf_rules tools }

@@ -100,6 +100,11 @@ impl LabAgent {
         &self.record
     }
 
+    /// Its process dies: all connections break, and for this long nobody can connect.
+    pub fn die(&self, length: Duration) {
+        self.outage.begin(length);
+    }
+
     /// Serves on a free port of the loopback address.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::call::audio_share::AudioShare;
 use crate::call::calls::{CallOrder, CallRegistration};
 use crate::call::context::CallContext;
-use crate::call::effects::{Effects, Overflow};
+use crate::call::effects::{Effects, NotDone};
 use crate::call::recorded_call::RecordedCall;
 use crate::call::tape_recorder::TapeRecorder;
 use crate::call::tasks::Finished;
@@ -88,7 +88,7 @@ pub async fn run(
             }
             Arrived::Twilio(message) => bridge.on_twilio(message),
         }
-        bridge.report_overflows();
+        bridge.report_not_done();
     }
     bridge.effects.end().await;
 }
@@ -202,17 +202,20 @@ impl Bridge {
         }
     }
 
-    /// Tells core which queues overflowed while outputs were performed.
-    fn report_overflows(&mut self) {
-        while let Some(overflow) = self.effects.overflows.pop_front() {
-            match overflow {
-                Overflow::Socket => self.on_stalled_socket(),
-                Overflow::Stream(stream) => {
-                    let fault =
-                        AgentFault { code: "UNAVAILABLE".to_owned(), message: PipeFull.to_string(), transient: true };
-                    self.feed(Input::Agent(stream, AgentEvent::Failed(fault)));
-                }
+    /// Tells core what could not be done while outputs were performed.
+    fn report_not_done(&mut self) {
+        while let Some(not_done) = self.effects.not_done.pop_front() {
+            match not_done {
+                NotDone::Socket => self.on_stalled_socket(),
+                NotDone::Stream(stream) => self.stream_failed(stream, &PipeFull.to_string(), true),
+                // A call with a backup does not wait for the agent.
+                NotDone::AgentDown(stream) => self.stream_failed(stream, "the agent is down for all calls", false),
             }
         }
+    }
+
+    fn stream_failed(&mut self, stream: StreamId, why: &str, transient: bool) {
+        let fault = AgentFault { code: "UNAVAILABLE".to_owned(), message: why.to_owned(), transient };
+        self.feed(Input::Agent(stream, AgentEvent::Failed(fault)));
     }
 }

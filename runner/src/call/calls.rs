@@ -50,7 +50,11 @@ impl std::error::Error for AdmitError {}
 
 /// The progress of a stream that has not begun.
 fn progress_of(ticket: &Ticket) -> CallProgress {
-    CallProgress { failed_turns: ticket.info.failed_turns, awaits_greeting: ticket.opening == Opening::Greet }
+    CallProgress {
+        failed_turns: ticket.info.failed_turns,
+        awaits_greeting: ticket.opening == Opening::Greet,
+        on_backup: ticket.info.backup_of.is_some(),
+    }
 }
 
 /// The calls of this instance. Clones share them.
@@ -316,6 +320,7 @@ mod tests {
     fn ticket(issued_ms: u64) -> Ticket {
         let info = CallInfo {
             agent: "default".to_owned(),
+            backup_of: None,
             language: None,
             began_ms: 0,
             failed_turns: 0,

@@ -28,17 +28,41 @@ pub enum CallKind {
     Browser,
 }
 
-/// What a call needs of the service.
+/// An agent, and what a call needs to speak with it.
 #[derive(Debug, Clone)]
-pub struct CallContext {
+pub struct AgentSide {
     /// The agent.
     pub agent: Agent,
-    /// The waiting audio of all calls.
-    pub(crate) waiting_audio: WaitingAudio,
     /// Its breaker.
     pub(crate) breaker: Arc<AgentBreaker>,
     /// Session and language.
     pub session: SessionContext,
+    /// Audio that the agent names by its address.
+    pub prompts: Prompts,
+    /// What runs the tools that the agent asks for.
+    pub tools: Option<Tools>,
+}
+
+/// The agent that goes on with a call if the call's own agent cannot be had.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// Its name in the settings.
+    pub name: String,
+    /// Its edition, as the log names it.
+    pub edition: &'static str,
+    /// What the call needs to speak with it.
+    pub side: AgentSide,
+}
+
+/// What a call needs of the service.
+#[derive(Debug, Clone)]
+pub struct CallContext {
+    /// The agent that has the call.
+    pub side: AgentSide,
+    /// `None` if there is no backup, or if it has the call already.
+    pub backup: Option<Box<Backup>>,
+    /// The waiting audio of all calls.
+    pub(crate) waiting_audio: WaitingAudio,
     /// What core is told.
     pub config: Arc<CallConfig>,
     /// What `<Dial action>` of this call is.
@@ -49,10 +73,6 @@ pub struct CallContext {
     pub account: Option<String>,
     /// Twilio's REST API, where it can be used.
     pub rest: Option<Arc<RestClient>>,
-    /// Audio that the agent names by its address.
-    pub prompts: Prompts,
-    /// What runs the tools that the agent asks for.
-    pub tools: Option<Tools>,
     /// The instance's calls.
     pub calls: Calls,
     /// For what is kept for a time.

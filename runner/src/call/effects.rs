@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::call::calls::CallRegistration;
-use crate::call::context::{CallContext, CallKind};
+use crate::call::context::{AgentSide, Backup, CallContext, CallKind};
 use crate::call::tasks::{CallTasks, Finished};
 use crate::call::watch::{Observed, Watch};
 use crate::media::media_socket::MediaSocket;
@@ -36,8 +36,8 @@ pub(super) struct Effects {
     events: mpsc::Sender<(StreamId, AgentEvent)>,
     /// All that the call has started. It ends with the call.
     pub(super) tasks: CallTasks,
-    /// Queues that overflowed while outputs were performed. Core is told after.
-    pub(super) overflows: VecDeque<Overflow>,
+    /// What could not be done while outputs were performed. Core is told after.
+    pub(super) not_done: VecDeque<NotDone>,
     /// Whether there is room for the call. Core is told after its outputs were performed.
     pub(super) has_room: Option<bool>,
     pub(super) closed: Option<CloseReason>,
@@ -53,18 +53,22 @@ struct OpenStream {
 }
 
 /// A stream that does not take its input is given up.
-fn overflow_of(handle: &StreamHandle, stream: StreamId, result: Result<(), PipeFull>) -> Option<Overflow> {
+fn overflow_of(handle: &StreamHandle, stream: StreamId, result: Result<(), PipeFull>) -> Option<NotDone> {
     result.err().map(|PipeFull| {
         handle.cancel();
-        Overflow::Stream(stream)
+        NotDone::Stream(stream)
     })
 }
 
-/// A queue that is full because its other side does not read.
+/// What could not be done for core.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Overflow {
+pub(super) enum NotDone {
+    /// The media stream's queue is full, because Twilio does not read.
     Socket,
+    /// The stream's queue is full, because the agent does not read.
     Stream(StreamId),
+    /// The stream was not opened: the agent is down for all calls, and there is a backup.
+    AgentDown(StreamId),
 }
 
 impl Effects {
@@ -86,7 +90,7 @@ impl Effects {
             streams: BTreeMap::new(),
             events,
             tasks: CallTasks::default(),
-            overflows: VecDeque::new(),
+            not_done: VecDeque::new(),
             has_room: None,
             closed: None,
         }
@@ -96,7 +100,7 @@ impl Effects {
     pub(super) fn note_opening(&mut self, stream: StreamId, event: &AgentEvent) {
         let Some(open) = self.streams.get_mut(&stream).filter(|open| !open.has_message) else { return };
         match event {
-            AgentEvent::Failed(fault) => self.context.breaker.failed(fault, open.opened),
+            AgentEvent::Failed(fault) => self.context.side.breaker.failed(fault, open.opened),
             AgentEvent::Transcript(_)
             | AgentEvent::EndOfUtterance { .. }
             | AgentEvent::Answer(_)
@@ -104,7 +108,7 @@ impl Effects {
             | AgentEvent::GoAway
             | AgentEvent::Ended => {
                 open.has_message = true;
-                self.context.breaker.succeeded();
+                self.context.side.breaker.succeeded();
             }
         }
     }
@@ -143,8 +147,8 @@ impl Effects {
                 let mut text = String::new();
                 message.write(stream_sid, &mut text);
                 let is_full = self.socket.send(text).is_err();
-                if is_full && !self.overflows.contains(&Overflow::Socket) {
-                    self.overflows.push_back(Overflow::Socket);
+                if is_full && !self.not_done.contains(&NotDone::Socket) {
+                    self.not_done.push_back(NotDone::Socket);
                 }
             }
             Output::Agent(stream, command) => self.command(stream, command),
@@ -152,6 +156,7 @@ impl Effects {
             Output::Update { twiml } => self.update(twiml),
             Output::Fetch(id, uri) => self.fetch(id, uri),
             Output::RunTools(id, calls) => self.run_tools(id, calls),
+            Output::UseBackup => self.use_backup(),
             Output::Report(report) => self.report(now, report),
             Output::Close(reason) => self.closed = Some(reason),
         }
@@ -167,7 +172,12 @@ impl Effects {
     fn command(&mut self, stream: StreamId, command: AgentCommand) {
         if let AgentCommand::Open(start) = &command {
             let events = self.events.clone();
-            let (agent, session, permit) = (&self.context.agent, &self.context.session, self.context.breaker.permit());
+            let AgentSide { agent, session, breaker, .. } = &self.context.side;
+            let permit = breaker.permit();
+            if permit.is_some() && self.context.backup.is_some() {
+                self.not_done.push_back(NotDone::AgentDown(stream));
+                return;
+            }
             let handle = agent.open_after(permit, session, stream, start, events, self.tasks.set());
             self.streams.insert(stream, OpenStream { handle, opened: Instant::now(), has_message: false });
             return;
@@ -175,12 +185,12 @@ impl Effects {
         let Some(OpenStream { handle, .. }) = self.streams.get(&stream) else { return };
         match command {
             AgentCommand::Open(_) => {}
-            AgentCommand::Audio(audio) => self.overflows.extend(overflow_of(handle, stream, handle.audio(&audio))),
+            AgentCommand::Audio(audio) => self.not_done.extend(overflow_of(handle, stream, handle.audio(&audio))),
             AgentCommand::Send(input) => {
-                self.overflows.extend(overflow_of(handle, stream, handle.put(StreamInput::Input(input))));
+                self.not_done.extend(overflow_of(handle, stream, handle.put(StreamInput::Input(input))));
             }
             AgentCommand::Parameters(parameters) => {
-                self.overflows.extend(overflow_of(handle, stream, handle.put(StreamInput::Parameters(parameters))));
+                self.not_done.extend(overflow_of(handle, stream, handle.put(StreamInput::Parameters(parameters))));
             }
             AgentCommand::CallerSpeaks(speaks) => handle.set_caller_speaks(speaks),
             AgentCommand::HalfClose => handle.half_close(),
@@ -193,6 +203,17 @@ impl Effects {
                 self.streams.remove(&stream);
             }
         }
+    }
+
+    /// All that goes to the agent goes to its backup from here on.
+    fn use_backup(&mut self) {
+        let Some(backup) = self.context.backup.take() else { return };
+        let Backup { name, edition, side } = *backup;
+        self.context.side = side;
+        if let Some(state) = &mut self.context.dial_action.state {
+            state.info.stand_in(&name);
+        }
+        self.telemetry.use_backup(&name, edition);
     }
 
     fn update(&mut self, twiml: String) {
@@ -222,7 +243,7 @@ impl Effects {
     }
 
     fn fetch(&mut self, id: FetchId, uri: String) {
-        let (prompts, session) = (self.context.prompts.clone(), self.context.session.clone());
+        let (prompts, session) = (self.context.side.prompts.clone(), self.context.side.session.clone());
         // Core waits for so long and no longer; then the answer would be for nobody.
         let timeout = Duration::from_millis(self.context.config.timeouts.fetch_ms);
         let fetch = async move {
@@ -233,7 +254,7 @@ impl Effects {
     }
 
     fn run_tools(&mut self, id: ToolsId, calls: Vec<ToolCall>) {
-        let (tools, session) = (self.context.tools.clone(), self.context.session.session.clone());
+        let (tools, session) = (self.context.side.tools.clone(), self.context.side.session.session.clone());
         self.tasks.spawn(async move {
             match tools {
                 Some(tools) => Finished::ToolsRun(id, tools.run(&calls, &session).await),

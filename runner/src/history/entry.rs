@@ -30,6 +30,8 @@ pub(crate) struct CallStart {
     pub(crate) call_sid: CallSid,
     /// The agent's name in the settings.
     pub(crate) agent: String,
+    /// The agent that it stands in for.
+    pub(crate) backup_of: Option<String>,
     /// Its language.
     pub(crate) language: String,
     /// `phone` or `browser`.
@@ -156,6 +158,7 @@ impl CallPhase {
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
             | Report::TurnUnanswered { .. }
+            | Report::BackupTookOver { .. }
             | Report::PromptGuarded { .. }
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
@@ -214,6 +217,7 @@ impl Entry {
         let start = CallStart {
             call_sid: CallSid::new(text("callSid")?).ok()?,
             agent: text("agent")?.to_owned(),
+            backup_of: text("backupOf").map(ToOwned::to_owned),
             language: text("language")?.to_owned(),
             kind: if is_browser { "browser" } else { "phone" },
             began_ms: call.get("beganMs")?.as_u64()?,
@@ -253,6 +257,9 @@ impl Entry {
         }
         if let Report::TurnFailed { .. } = report {
             self.failed += 1;
+        }
+        if let Report::BackupTookOver { backup, backup_of } = report {
+            (self.start.agent, self.start.backup_of) = (backup.clone(), Some(backup_of.clone()));
         }
         if let Report::HandedOff { status } = report {
             self.status = Some(*status);
@@ -296,7 +303,7 @@ impl Entry {
 
     /// The call as the list shows it.
     pub(super) fn summary(&self) -> Value {
-        let CallStart { call_sid, agent, language, kind, began_ms, words, slow: _, tape } = &self.start;
+        let CallStart { call_sid, agent, backup_of, language, kind, began_ms, words, slow: _, tape } = &self.start;
         let tape = tape.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
         if let Some(mut kept) = self.kept.clone() {
             kept.extend([("id".to_owned(), self.id.into()), ("words".to_owned(), (*words).into())]);
@@ -304,7 +311,8 @@ impl Entry {
             return Value::Object(kept);
         }
         json!({
-            "id": self.id, "callSid": call_sid.as_str(), "agent": agent, "language": language, "kind": kind,
+            "id": self.id, "callSid": call_sid.as_str(), "agent": agent, "backupOf": backup_of,
+            "language": language, "kind": kind,
             "beganMs": began_ms, "state": self.state.as_str(), "turns": self.turns, "failed": self.failed,
             "latenciesMs": self.latencies_ms, "status": self.status.map(VirtualAgentStatus::as_str),
             "tookMs": self.is_over().then_some(self.ended.map_or(self.last_ms, |(ms, _)| ms)),
@@ -361,6 +369,7 @@ mod tests {
             CallStart {
                 call_sid: CallSid::new("CA1").unwrap(),
                 agent: "sales".to_owned(),
+                backup_of: None,
                 language: "en-US".to_owned(),
                 kind: "phone",
                 began_ms: 1_000,

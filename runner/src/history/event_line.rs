@@ -58,6 +58,7 @@ fn form(report: &Report, words: bool) -> Form {
         | Report::WebhookFailed { .. }
         | Report::StartingEventUnanswered { .. }
         | Report::TurnUnanswered { .. }
+        | Report::BackupTookOver { .. }
         | Report::Rotated { .. }
         | Report::AudioDropped { .. }
         | Report::DigitDropped

@@ -272,6 +272,7 @@ mod tests {
         CallStart {
             call_sid: CallSid::new(call_sid).unwrap(),
             agent: "default".to_owned(),
+            backup_of: None,
             language: "en-US".to_owned(),
             kind: "browser",
             began_ms: 0,

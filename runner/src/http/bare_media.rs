@@ -91,7 +91,15 @@ fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> 
         language
     });
     let account = admission.config.twilio.other_account(Some(&start.account_sid));
-    let info = CallInfo { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, account, trace };
+    let info = CallInfo {
+        agent: agent.to_owned(),
+        backup_of: None,
+        language,
+        began_ms: issued_ms,
+        failed_turns: 0,
+        account,
+        trace,
+    };
     Some(Ticket { call_sid, issued_ms, info, opening: Opening::Greet })
 }
 

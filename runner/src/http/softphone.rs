@@ -53,7 +53,8 @@ pub(super) async fn ticket(page: &Page, request: Request<Incoming>) -> Result<An
     let issued_ms = admission.clock.now_ms();
     let agent = agent.to_owned();
     let trace = head.extensions.get().copied();
-    let info = CallInfo { agent, language, began_ms: issued_ms, failed_turns: 0, account: None, trace };
+    let info =
+        CallInfo { agent, backup_of: None, language, began_ms: issued_ms, failed_turns: 0, account: None, trace };
     let ticket = Ticket { call_sid, issued_ms, info, opening: Opening::Greet };
     let media = format!("/softphone/media/{}", admission.signer.issue_browser(&ticket));
     let events = format!("/softphone/events/{}", ticket.call_sid);

@@ -53,13 +53,26 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
     }
     let opening = opening(admission, &webhook, &call_sid, agent);
-    if let Some(agent) = admission.agent(agent).filter(|_| opening == Opening::Greet && !admission.admits(agent)) {
-        admission.telemetry.refused(RefusalReason::AgentDown);
-        return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
-    }
     let began_ms = admission.clock.now_ms();
     let account = admission.config.twilio.other_account(webhook.parameter("AccountSid"));
-    let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, account, trace: webhook.trace };
+    let mut info = CallInfo {
+        agent: agent.to_owned(),
+        backup_of: None,
+        language,
+        began_ms,
+        failed_turns: 0,
+        account,
+        trace: webhook.trace,
+    };
+    if let Some(config) = admission.agent(agent).filter(|_| opening == Opening::Greet && !admission.admits(agent)) {
+        let Some(backup) = admission.config.backups.get(agent).filter(|backup| admission.admits(backup)) else {
+            admission.telemetry.refused(RefusalReason::AgentDown);
+            return Ok(xml(fallback(config, &call_sid, info.language.as_deref())));
+        };
+        tracing::warn!(call_sid = %call_sid, backup, "the agent is down for all calls: its backup gets the call");
+        admission.telemetry.backup_took_over(agent, config);
+        info.stand_in(backup);
+    }
     let parameters = parameters(admission, &webhook, &call_sid, &info);
     let stream = Stream { call_sid: &call_sid, info, attempt: 1, opening, parameters };
     Ok(xml(stream.document(admission, &webhook.public)))
@@ -194,6 +207,10 @@ fn resume(admission: &Admission, webhook: &Webhook, mut state: State, now_ms: u6
     let progress = admission.calls.progress(&state.call_sid, state.issued_ms, now_ms);
     if let Some(progress) = progress {
         state.info.failed_turns = progress.failed_turns;
+        let backup = admission.config.backups.get(&state.info.agent);
+        if let Some(backup) = backup.filter(|_| progress.on_backup && state.info.backup_of.is_none()) {
+            state.info.stand_in(backup);
+        }
     }
     // Another instance may have greeted the caller. We never greet twice.
     let opening =

@@ -49,13 +49,14 @@ impl CallRunner {
         };
         let config = context.config.clone();
         let edition = settings.address.edition();
-        let (agent, language, service) = (&info.agent, &context.session.language, public.http(""));
+        let (agent, language, service) = (&info.agent, &context.side.session.language, public.http(""));
         let account = info.account.as_ref().or(admission.config.twilio.account_sid.as_ref());
         let identity = CallIdentity {
             call_sid,
             account_sid: account.map(String::as_str),
             issued_ms: *issued_ms,
             agent,
+            backup_of: info.backup_of.as_deref(),
             language,
             service,
             trace: info.trace,

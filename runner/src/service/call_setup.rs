@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use dialbridge_agents::SessionContext;
 use dialbridge_core::CallConfig;
-use dialbridge_core::carried::{CarriedOver, Opening};
+use dialbridge_core::carried::{CarriedOver, Opening, StandIn};
+
 use tokio::sync::mpsc::Sender;
 
 use super::admission::Admission;
 use super::agents::Agents;
 use super::busy::busy;
 use crate::call::audio_share::WaitingAudio;
-use crate::call::context::{CallContext, CallKind};
+use crate::call::context::{AgentSide, Backup, CallContext, CallKind};
 use crate::call::tape_recorder::CallTape;
 use crate::call::watch::Watch;
 use crate::history::{CallStart, History};
@@ -47,29 +48,24 @@ impl CallSetup {
     /// `public` is the URL at which Twilio reaches this service.
     pub(super) fn context(&self, ticket: &Ticket, public: &PublicUrl, kind: CallKind) -> Option<CallContext> {
         let (admission, agent) = (&self.admission, &ticket.info.agent);
-        let (settings, client) = (admission.agent(agent)?, self.agents.client(agent)?);
+        let settings = admission.agent(agent)?;
         let limits = &admission.config.limits;
-        let config = call_config(ticket, kind, settings, limits);
-        let session = SessionContext {
-            session: config.session.clone(),
-            product: settings.address.product(),
-            language: config.words.language.clone(),
-            speech: client.speech.clone(),
-            ces: client.ces.clone(),
-        };
-        let start = self.call_start(ticket, &session.language, kind, settings);
+        let mut config = call_config(ticket, kind, settings, limits);
+        let side = self.side(agent, &config)?;
+        let backup = self.backup(ticket, kind).map(|(backup, call)| {
+            config.backup = Some(Box::new(call));
+            Box::new(backup)
+        });
+        let start = self.call_start(ticket, &side.session.language, kind, settings);
         Some(CallContext {
-            agent: client.agent.clone(),
+            side,
+            backup,
             waiting_audio: self.waiting_audio.clone(),
-            breaker: admission.breakers.get(agent)?.clone(),
-            session,
             kind,
             config: Arc::new(config),
             dial_action: self.dial_action(ticket, public, kind),
             account: ticket.info.account.clone(),
             rest: self.rest.clone().filter(|_| kind != CallKind::Browser),
-            prompts: client.prompts.clone(),
-            tools: client.tools.clone(),
             calls: admission.calls.clone(),
             clock: admission.clock,
             fault_log: self.fault_log.clone(),
@@ -78,6 +74,36 @@ impl CallSetup {
             watch: self.watch.clone(),
             history: self.history.as_ref().map(|history| Arc::new(history.begin(start))),
         })
+    }
+
+    /// What the call needs to speak with the agent of this name.
+    fn side(&self, agent: &str, config: &CallConfig) -> Option<AgentSide> {
+        let (settings, client) = (self.admission.agent(agent)?, self.agents.client(agent)?);
+        let session = SessionContext {
+            session: config.session.clone(),
+            product: settings.address.product(),
+            language: config.words.language.clone(),
+            speech: client.speech.clone(),
+            ces: client.ces.clone(),
+        };
+        Some(AgentSide {
+            agent: client.agent.clone(),
+            breaker: self.admission.breakers.get(agent)?.clone(),
+            session,
+            prompts: client.prompts.clone(),
+            tools: client.tools.clone(),
+        })
+    }
+
+    /// The backup of the ticket's agent, with its call. `None` if it has none, or stands in for another one already.
+    fn backup(&self, ticket: &Ticket, kind: CallKind) -> Option<(Backup, CallConfig)> {
+        let name = self.admission.config.backups.get(&ticket.info.agent).filter(|_| ticket.info.backup_of.is_none())?;
+        let settings = self.admission.agent(name)?;
+        let mut ticket = ticket.clone();
+        ticket.info.stand_in(name);
+        let call = call_config(&ticket, kind, settings, &self.admission.config.limits);
+        let (name, edition) = (name.clone(), settings.address.edition());
+        Some((Backup { side: self.side(&name, &call)?, name, edition }, call))
     }
 
     /// The `<Dial action>` of this call.
@@ -99,6 +125,7 @@ impl CallSetup {
         CallStart {
             call_sid: ticket.call_sid.clone(),
             agent: ticket.info.agent.clone(),
+            backup_of: ticket.info.backup_of.clone(),
             language: language.to_owned(),
             kind: if is_browser { "browser" } else { "phone" },
             began_ms: self.admission.clock.now_ms(),
@@ -117,6 +144,11 @@ fn call_config(ticket: &Ticket, kind: CallKind, settings: &AgentConfig, limits: 
     config.session = settings.address.session(ticket.call_sid.as_str());
     config.seed = ticket.issued_ms;
     config.handoff.dial.failed_event.clone_from(&settings.dial_failed_event);
+    config.stands_in = ticket
+        .info
+        .backup_of
+        .as_ref()
+        .map(|backup_of| StandIn { agent: ticket.info.agent.clone(), backup_of: backup_of.clone() });
     config.busy = Some(busy(settings, ticket.info.language.as_deref()));
     config.timeouts.start_ms = milliseconds(limits.start);
     config.timeouts.frames_ms = milliseconds(limits.quiet);

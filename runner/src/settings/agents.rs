@@ -25,6 +25,7 @@ impl Settings {
             check_named(table, &file, &values, &faults);
             add_routes(table, &file, &mut config, &faults);
             add_shares(table, &file, &mut config, &faults);
+            add_backup(table, &file, &mut config, &faults);
             let agent = agent_of_file(table, &file, &values, migrate_after_ms);
             config.agents.extend(agent.map(|agent| (table.name.clone(), agent)));
         }
@@ -96,6 +97,35 @@ fn add_shares(table: &AgentTable, file: &ConfigFile, config: &mut Config, faults
         }
     }
     config.shares.insert(table.name.clone(), table.shares.clone());
+}
+
+/// Adds the agent's backup, which is another agent of the file.
+fn add_backup(table: &AgentTable, file: &ConfigFile, config: &mut Config, faults: &Faults) {
+    let Some(backup) = &table.backup else { return };
+    let fault = if !file.agents.iter().any(|agent| agent.name == *backup) {
+        format!("is {backup}, which is no agent of the file")
+    } else if let Some(circle) = circle_of_backups(&table.name, file) {
+        format!("leads back to {}, which cannot be had then: {}", table.name, circle.join(", "))
+    } else {
+        config.backups.insert(table.name.clone(), backup.clone());
+        return;
+    };
+    faults.add(SettingError::in_file(format!("{}: agents.{}.backup", file.name, table.name), fault));
+}
+
+/// The agents from this one by their backups to this one again. `None` if there is no circle, or if an agent that comes
+/// first by its name tells of it.
+fn circle_of_backups<'a>(name: &'a str, file: &'a ConfigFile) -> Option<Vec<&'a str>> {
+    let mut circle = vec![name];
+    for _ in &file.agents {
+        let last = file.agents.iter().find(|agent| Some(&*agent.name) == circle.last().copied())?;
+        let next = last.backup.as_deref()?;
+        circle.push(next);
+        if next == name {
+            return circle.iter().all(|other| name <= *other).then_some(circle);
+        }
+    }
+    None
 }
 
 fn add_routes(table: &AgentTable, file: &ConfigFile, config: &mut Config, faults: &Faults) {

@@ -70,6 +70,8 @@ pub struct Config {
     pub routes: Routes,
     /// The shares of an agent's calls that other agents get, by the agent's name.
     pub shares: BTreeMap<String, Shares>,
+    /// The agent that goes on with another one's calls if that cannot be had, by the other one's name.
+    pub backups: BTreeMap<String, String>,
     /// Warnings for the log about settings that are allowed but may not be meant.
     pub notices: Vec<String>,
 }

@@ -9,6 +9,7 @@
 //! barge_in = "off"
 //!
 //! share = { new-sales = 5 }           # of a hundred callers five get this agent instead
+//! backup = "old-sales"                # this agent goes on with a call if sales cannot be had
 //!
 //! [agents.sales.parameters]           # session parameters of its calls
 //! shop = "north"
@@ -43,6 +44,9 @@ const SHARE: &str = "share";
 /// The key of what decides which callers they get; without it the agent's name.
 const SHARE_SEED: &str = "share_seed";
 
+/// The key of the agent that takes over, in an agent's table.
+const BACKUP: &str = "backup";
+
 /// A short name for a setting, which people write in a file, and the setting.
 const LANGUAGE: (&str, &str) = ("language", "dialogflow_language");
 
@@ -75,6 +79,8 @@ pub(super) struct AgentTable {
     pub(super) numbers: Vec<Pattern>,
     /// The shares of its calls that other agents get.
     pub(super) shares: Shares,
+    /// The agent that goes on with its calls if it cannot be had.
+    pub(super) backup: Option<String>,
     /// The session parameters of its calls.
     pub(super) parameters: Map<String, Json>,
 }
@@ -126,7 +132,11 @@ impl Reader<'_> {
         let numbers = self.numbers(&place, table.remove(NUMBERS));
         let parameters = self.parameters(&place, table.remove(PARAMETERS));
         let shares = self.shares(&name, &place, &mut table);
-        Some(AgentTable { name, own: self.settings(&place, table, Scope::Agent), numbers, shares, parameters })
+        let backup = table.remove(BACKUP).and_then(|backup| {
+            let name = backup.as_str().map(ToOwned::to_owned).ok_or("is no agent's name, such as \"old-sales\"");
+            self.right(&joined(&place, BACKUP), name)
+        });
+        Some(AgentTable { name, own: self.settings(&place, table, Scope::Agent), numbers, shares, backup, parameters })
     }
 
     /// The settings of a table. The scope `Service` allows all settings, `Agent` only those of an agent.

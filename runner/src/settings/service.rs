@@ -42,6 +42,7 @@ impl Values<'_> {
             default_agent: String::new(),
             routes: Routes::default(),
             shares: BTreeMap::new(),
+            backups: BTreeMap::new(),
             notices: Vec::new(),
         }
     }

@@ -84,6 +84,7 @@ fn level(report: &Report) -> Option<Level> {
         | Report::WebhookFailed { .. }
         | Report::StartingEventUnanswered { .. }
         | Report::TurnUnanswered { .. }
+        | Report::BackupTookOver { .. }
         | Report::DigitDropped
         | Report::HandoffShortened { .. }
         | Report::ToolResultsDropped { .. }

@@ -46,6 +46,8 @@ pub(crate) struct CallIdentity<'a> {
     pub(crate) issued_ms: u64,
     /// The agent's name in the settings.
     pub(crate) agent: &'a str,
+    /// The agent that it stands in for.
+    pub(crate) backup_of: Option<&'a str>,
     pub(crate) language: &'a str,
     /// The service's URL.
     pub(crate) service: String,
@@ -77,6 +79,7 @@ impl Telemetry {
                 began_ms,
                 agent: agent.name.clone(),
                 edition: agent.edition,
+                backup_of: identity.backup_of.map(Into::into),
                 language: identity.language.to_owned(),
                 traceparent: context.filter(|context| context.span_id != 0).map(|context| context.to_string()),
             };
@@ -126,6 +129,14 @@ impl CallTelemetry {
         if let Report::Ended { reason, audio, .. } = report {
             self.ended(at, StreamEnd::Closed(*reason), audio, Some(report));
         }
+    }
+
+    /// The agent's backup has the call from here on.
+    pub(crate) fn use_backup(&mut self, name: &str, edition: &'static str) {
+        let backup_of = std::mem::replace(&mut self.agent, AgentLabels { name: name.into(), edition }).name;
+        name_in(&self.span, name, edition);
+        self.events.iter_mut().for_each(|events| events.use_backup(&self.agent, &backup_of));
+        self.callbacks.iter_mut().for_each(|callbacks| callbacks.use_backup(edition));
     }
 
     fn stages(&mut self, at: CallTime, report: &Report, stages: &Stages) {

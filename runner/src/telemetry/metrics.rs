@@ -189,6 +189,7 @@ pub(crate) struct Metrics {
     faults: Count,
     retries: CountByAgent,
     unanswered: CountByAgent,
+    backups: CountByAgent,
     agent_down: Family<AgentLabels, Gauge>,
     prompts_refused: CountByAgent,
     answers_without_audio: CountByAgent,
@@ -264,6 +265,11 @@ impl Metrics {
                 Family::default(),
                 "turns_unanswered",
                 "Turns in which the agent understood the caller and answered nothing",
+            ),
+            backups: names.add(
+                Family::default(),
+                "backups",
+                "Calls that the agent's backup has got, because the agent could not be had",
             ),
             answers_without_audio: names.add(
                 Family::default(),
@@ -351,6 +357,7 @@ impl Metrics {
                     self.retries.get_or_create(agent).inc();
                 }
             }
+            Report::BackupTookOver { .. } => self.backup_took_over(agent),
             Report::PromptRefused { .. } => {
                 self.prompts_refused.get_or_create(agent).inc();
             }
@@ -397,6 +404,11 @@ impl Metrics {
             | Report::UnknownEvent { .. }
             | Report::Ended { .. } => {}
         }
+    }
+
+    /// Counts a call that the backup of this agent has got.
+    pub(super) fn backup_took_over(&self, agent: &AgentLabels) {
+        self.backups.get_or_create(agent).inc();
     }
 
     /// Counts a turn, and the time of each stage.

@@ -108,6 +108,11 @@ impl Telemetry {
         self.metrics.agent_is_down(&labels, is_down);
     }
 
+    /// Counts a new call that gets the backup of this agent, because the agent is down for all calls.
+    pub(crate) fn backup_took_over(&self, name: &str, agent: &AgentConfig) {
+        self.metrics.backup_took_over(&AgentLabels { name: name.into(), edition: agent.address.edition() });
+    }
+
     /// Counts what is left out of a call's request.
     pub(crate) fn left_out(&self, name: &str, agent: &AgentConfig, what: &'static str, count: usize) {
         self.metrics.left_out(AgentLabels { name: name.into(), edition: agent.address.edition() }, what, count);

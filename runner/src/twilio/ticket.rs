@@ -75,6 +75,9 @@ pub struct CallInfo {
     /// The agent's name in the settings.
     #[serde(rename = "a")]
     pub agent: String,
+    /// The agent that this one stands in for, because it could not be had.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub backup_of: Option<String>,
     /// The language that the voice-url names, if any.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
@@ -93,6 +96,11 @@ pub struct CallInfo {
 }
 
 impl CallInfo {
+    /// This agent has the call from here on, as the backup of the one that had it.
+    pub(crate) fn stand_in(&mut self, backup: &str) {
+        self.backup_of = Some(std::mem::replace(&mut self.agent, backup.to_owned()));
+    }
+
     /// How long the call has lasted, in milliseconds.
     #[must_use]
     pub fn elapsed_ms(&self, now_ms: u64) -> u64 {
@@ -257,6 +265,7 @@ mod tests {
     fn info() -> CallInfo {
         CallInfo {
             agent: "default".to_owned(),
+            backup_of: None,
             language: None,
             began_ms: 7,
             failed_turns: 0,

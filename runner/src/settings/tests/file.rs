@@ -178,6 +178,23 @@ fn the_voice_url_goes_before_the_called_number_and_that_before_the_default() {
 }
 
 #[test]
+fn a_chain_of_backups_is_fine_and_each_circle_of_them_is_told_once() {
+    let agent = |name: &str, backup: &str| {
+        format!("[agents.{name}]\ndialogflow_agent = \"projects/p/agent\"\nbackup = \"{backup}\"\n")
+    };
+    let chain = agent("a", "b") + &agent("b", "c") + "[agents.c]\ndialogflow_agent = \"projects/p/agent\"";
+    let config = good(&chain, &[]);
+    assert_eq!((&*config.backups["a"], &*config.backups["b"], config.backups.get("c")), ("b", "c", None));
+
+    let circles = agent("x", "b") + &agent("b", "c") + &agent("c", "b") + &agent("d", "e") + &agent("e", "d");
+    let told = with_file(&circles, &[]).unwrap_err().to_string();
+    let lines: Vec<&str> = told.lines().filter(|line| line.contains("leads back")).collect();
+    assert_eq!(lines.len(), 2, "{told}");
+    assert!(lines[0].ends_with("agents.b.backup leads back to b, which cannot be had then: b, c, b"), "{told}");
+    assert!(lines[1].ends_with("agents.d.backup leads back to d, which cannot be had then: d, e, d"), "{told}");
+}
+
+#[test]
 fn a_share_of_the_callers_gets_another_agent_unless_the_voice_url_names_one() {
     let file = "[agents.old]\nshare = { new = 50 }\nnumbers = [\"+15550100\"]\n\
                 [agents.new]\nshare = { newest = 100 }\n[agents.newest]\n[agents.default]\nshare = { new = 50 }\nshare_seed = 7\n";
@@ -260,6 +277,9 @@ fn a_wrong_file_is_one_line_with_file_agent_and_key() {
         (of_a("share = { b = 5 }"), "FILE: agents.a.share has a share for b, which is no agent of the file"),
         (of_a("share = { a = 5 }"), "FILE: agents.a.share has a share for a itself"),
         (of_a("share = { b = 101 }"), "FILE: agents.a.share has no share for b: it must be a percentage"),
+        (of_a("backup = 5"), "FILE: agents.a.backup is no agent's name"),
+        (of_a("backup = \"b\""), "FILE: agents.a.backup is b, which is no agent of the file"),
+        (of_a("backup = \"a\""), "FILE: agents.a.backup leads back to a, which cannot be had then: a, a"),
         (of_a("share_seed = [7]"), "FILE: agents.a.share_seed must be a text or a number"),
         (of_a("parameters = 3"), "FILE: agents.a.parameters is no table"),
         (of_a("parameters.\"a b\" = 3"), "FILE: agents.a.parameters.a b is no parameter's name"),

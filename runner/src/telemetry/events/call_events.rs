@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::webhook::Webhook;
 use crate::settings::Redaction;
 use crate::telemetry::call_summary::CallSummary;
+use crate::telemetry::metrics::AgentLabels;
 use crate::telemetry::rfc3339::rfc3339;
 
 /// Where the events of a call go, and their common fields.
@@ -36,6 +37,8 @@ pub(in crate::telemetry) struct Common {
     pub(in crate::telemetry) began_ms: u64,
     pub(in crate::telemetry) agent: Arc<str>,
     pub(in crate::telemetry) edition: &'static str,
+    /// The agent that this one stands in for.
+    pub(in crate::telemetry) backup_of: Option<Arc<str>>,
     pub(in crate::telemetry) language: String,
     pub(in crate::telemetry) traceparent: Option<String>,
 }
@@ -43,6 +46,13 @@ pub(in crate::telemetry) struct Common {
 impl CallEvents {
     pub(in crate::telemetry) fn new(webhook: Arc<Webhook>, redaction: Redaction, common: Common) -> Self {
         Self { webhook, redaction, common, count: 0, last: 0 }
+    }
+
+    /// The agent's backup has the call from here on.
+    pub(in crate::telemetry) fn use_backup(&mut self, backup: &AgentLabels, backup_of: &Arc<str>) {
+        self.common.agent = backup.name.clone();
+        self.common.edition = backup.edition;
+        self.common.backup_of = Some(backup_of.clone());
     }
 
     /// Sends an event for a report, if it has one. Stages and the end have their own methods.
@@ -75,6 +85,7 @@ impl CallEvents {
                 }
                 self.send(at, "intent", data);
             }
+            Report::BackupTookOver { backup, .. } => self.send(at, "backup", json!({ "backup": backup })),
             Report::HandedOff { status } => self.send(at, "handoff", json!({ "status": status.as_str() })),
             // These are for operators only, or have their own methods.
             Report::TurnOpened { .. }
@@ -182,6 +193,9 @@ impl CallEvents {
         data["callSid"] = common.call_sid.as_str().into();
         data["agent"] = (*common.agent).into();
         data["edition"] = common.edition.into();
+        if let Some(backup_of) = &common.backup_of {
+            data["backupOf"] = (**backup_of).into();
+        }
         let mut event = json!({
             "specversion": "1.0",
             "id": format!("{}-{}-{}", common.call_sid, common.issued_ms, self.count),

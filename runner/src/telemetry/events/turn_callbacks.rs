@@ -72,6 +72,12 @@ impl TurnCallbacks {
         }
     }
 
+    /// An agent of this edition has the call from here on.
+    pub(in crate::telemetry) fn use_backup(&mut self, edition: &'static str) {
+        self.send_pending();
+        self.call.edition = edition;
+    }
+
     /// Returns when all requests so far were sent or lost.
     pub(in crate::telemetry) async fn flushed(&self) {
         self.webhook.flushed(self.last).await;

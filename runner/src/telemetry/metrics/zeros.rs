@@ -45,6 +45,7 @@ impl Metrics {
             &self.no_inputs,
             &self.retries,
             &self.unanswered,
+            &self.backups,
             &self.prompts_refused,
             &self.answers_without_audio,
         ] {

@@ -110,6 +110,7 @@ impl CallTrace {
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
             | Report::TurnUnanswered { .. }
+            | Report::BackupTookOver { .. }
             | Report::PromptGuarded { .. }
             | Report::Played { .. }
             | Report::NoInputTurnReplaced { .. }
