@@ -23,7 +23,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The files of the page, which are part of this program.
-const FILES: [(&str, &str, &str); 20] = [
+const FILES: [(&str, &str, &str); 24] = [
     ("page.css", "text/css", include_str!("../../page/page.css")),
     ("calls.css", "text/css", include_str!("../../page/calls.css")),
     ("lanes.css", "text/css", include_str!("../../page/lanes.css")),
@@ -36,6 +36,10 @@ const FILES: [(&str, &str, &str); 20] = [
     ("strip.js", JAVASCRIPT, include_str!("../../page/strip.js")),
     ("call_view.js", JAVASCRIPT, include_str!("../../page/call_view.js")),
     ("lanes.js", JAVASCRIPT, include_str!("../../page/lanes.js")),
+    ("lane_content.js", JAVASCRIPT, include_str!("../../page/lane_content.js")),
+    ("lane_rows.js", JAVASCRIPT, include_str!("../../page/lane_rows.js")),
+    ("lane_window.js", JAVASCRIPT, include_str!("../../page/lane_window.js")),
+    ("levels.js", JAVASCRIPT, include_str!("../../page/levels.js")),
     ("recording.js", JAVASCRIPT, include_str!("../../page/recording.js")),
     ("timeline.js", JAVASCRIPT, include_str!("../../page/timeline.js")),
     ("softphone.js", JAVASCRIPT, include_str!("../../page/softphone.js")),
