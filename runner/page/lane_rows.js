@@ -57,7 +57,12 @@ export function lane(name) {
       ...content.marks.map(({ at, text, kind }) => place(el('span', { class: `mark ${kind}`, title: text }, text), at)),
     );
   };
-  return { element, show, showSound: (sound) => renewWave(wave, sound) };
+  const showSound = (sound) => {
+    element.classList.toggle('silent', !sound);
+    renewWave(wave, sound);
+  };
+  showSound();
+  return { element, show, showSound };
 }
 
 /** Draws a waveform in pieces. Those that are complete stay as they are. */
@@ -72,8 +77,8 @@ function renewWave(wave, sound) {
   wave.lastElementChild?.remove();
   for (let n = wave.childElementCount; n < count; n += 1) {
     const from = n * PIECE_PEAKS;
-    // With one peak of the next piece, so that there is no gap.
-    wave.append(piece(peaks.subarray(from, from + PIECE_PEAKS + 1), from * stepMs, stepMs));
+    // With the first peaks of the next piece, so that there is no gap and no seam.
+    wave.append(piece(peaks.subarray(from, from + PIECE_PEAKS + 2), from * stepMs, stepMs));
   }
 }
 

@@ -74,6 +74,7 @@ describe('a live call', () => {
     const age = (Date.now() - last.beganMs) / 1000;
     const shown = await other.get(`Number(document.querySelector('${LIVE} .now').style.getPropertyValue('--at'))`);
     assert.ok(Math.abs(shown - age) < 1, `${shown} and ${age}`);
+    await screenshots(other, 'live-blocks');
     assert.deepEqual(other.complaints, []);
     await other.close();
     // A tab behind another one draws nothing.
