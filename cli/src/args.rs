@@ -93,7 +93,7 @@ pub enum Command {
     /// Run conversation files: calls, and what must come of them
     #[cfg(all(feature = "lab", feature = "tools"))]
     Test(Box<TestArgs>),
-    /// Compare two runs of conversation files turn by turn, worst first
+    /// Compare two runs of conversation files turn by turn, or the agents of a running service
     #[cfg(feature = "tools")]
     Compare(CompareArgs),
     /// Feed a tape to the call logic, and print what the call did
@@ -322,11 +322,17 @@ pub struct CompletionsArgs {
 #[derive(Args)]
 pub struct CompareArgs {
     /// The old run: what `test --json` printed
-    #[arg(value_name = "OLD.json")]
-    pub old: std::path::PathBuf,
+    #[arg(value_name = "OLD.json", required_unless_present = "metrics", requires = "new")]
+    pub old: Option<std::path::PathBuf>,
     /// The new run
     #[arg(value_name = "NEW.json")]
-    pub new: std::path::PathBuf,
+    pub new: Option<std::path::PathBuf>,
+    /// Compare the agents of the service at this URL by what its /metrics counts; give it again for further instances
+    #[arg(long, value_name = "URL", conflicts_with_all = ["old", "new"])]
+    pub metrics: Vec<String>,
+    /// The token of --metrics' service
+    #[arg(long, env = "ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
     /// Print one JSON document instead of lines
     #[arg(long)]
     pub json: bool,

@@ -65,7 +65,7 @@ fn main() -> ExitCode {
             #[cfg(all(feature = "lab", feature = "tools"))]
             Command::Test(args) => commands::test::run(&args).await,
             #[cfg(feature = "tools")]
-            Command::Compare(args) => commands::compare::run(&args),
+            Command::Compare(args) => commands::compare::run(&args).await,
             #[cfg(feature = "tools")]
             Command::Replay(args) => commands::replay::run(&args),
             #[cfg(feature = "tools")]

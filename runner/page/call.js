@@ -23,7 +23,7 @@ export class Call {
   #state = 'opening';
 
   /**
-   * Opens the audio. `on` has `levels(levels)` and `over(how)`, which is called once. `how` is `refused` (the socket
+   * Opens the audio. `on` has `started()` for the media stream, `levels(levels)`, and `over(how)`, which is called once. `how` is `refused` (the socket
    * did not open), `hung up`, `closed` (by the service), `stuck` (the network takes nothing) or `lost` (no microphone).
    */
   static async begin(on, options) {
@@ -62,6 +62,7 @@ export class Call {
   #start(parameters) {
     this.#socket.send(JSON.stringify({ event: 'connected', protocol: 'Call', version: '1.0.0' }));
     this.#state = 'live';
+    this.#on.started();
     const { callSid, streamSid } = this.#ids;
     const mediaFormat = { encoding: 'audio/x-mulaw', sampleRate: 8000, channels: 1 };
     const accountSid = 'browser';

@@ -1,6 +1,6 @@
 // One call in a list: a line that opens.
 
-import { showCall, showLive } from './call_view.js';
+import { CallView } from './call_view.js';
 import { clock, el, length, seconds } from './dom.js';
 import { chip } from './timeline.js';
 
@@ -31,19 +31,47 @@ export function isShown(call, { choice, text }) {
   return isFound && (CHOICES[choice] ?? CHOICES.all)(call);
 }
 
+/** What is shown in each item that was opened. */
+const views = new WeakMap();
+
 /** An item for a call. A live one shows what happens as long as it is open. */
 export function callItem(call, { isLive }) {
   const body = el('div', { class: 'unfolded' });
   const details = el('details', {}, el('summary', {}, ...row(call)), body);
-  let stop;
+  const item = el('li', { id: `call-${call.callSid}` }, details);
   details.addEventListener('toggle', () => {
-    stop?.();
-    stop = undefined;
-    if (!details.open) return;
-    if (isLive) stop = showLive(call, body);
-    else if (body.childElementCount === 0) void showCall(call, body);
+    if (!details.open) {
+      if (isLive) closeItem(item);
+    } else if (!views.has(item)) {
+      const view = new CallView(body);
+      views.set(item, view);
+      if (isLive) view.follow(call);
+      else void view.finish(call);
+    }
   });
-  return el('li', { id: `call-${call.callSid}` }, details);
+  return item;
+}
+
+/** Takes out what an open item shows, to be shown by the item of the same call that is over. Undefined if it is not open. */
+export function takeView(item) {
+  const view = views.get(item);
+  if (!view || !item.querySelector('details').open) return undefined;
+  views.delete(item);
+  return { view, leave: view.leave() };
+}
+
+/** Opens the item of a call that is over with what was shown while it was live. */
+export function openWith(item, { view, leave }, call) {
+  views.set(item, view);
+  item.querySelector('details').open = true;
+  leave(item.querySelector('.unfolded'));
+  void view.finish(call);
+}
+
+/** Ends what an item shows. */
+export function closeItem(item) {
+  views.get(item)?.close();
+  views.delete(item);
 }
 
 /** Shows a call that has changed in its item. */

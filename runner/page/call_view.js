@@ -1,47 +1,158 @@
-// One call, opened: a live one as it goes on, a finished one with its lanes and what can be downloaded of it.
+// One call, opened: its lanes and its lines. A live one goes on, a finished one has what can be downloaded of it.
 
-import { ask, el, urlOf } from './dom.js';
-import { lanes } from './lanes.js';
+import { ask, el, keepInPlace, urlOf } from './dom.js';
+import { Lanes } from './lanes.js';
+import { levelsOf } from './levels.js';
 import { Recording } from './recording.js';
-import { timeline } from './timeline.js';
+import { Timeline } from './timeline.js';
 
 const GONE = 'This call is not kept any more, or another instance has it. Reload the page.';
 
-/** Shows a finished call in `body`. */
-export async function showCall(call, body) {
-  body.replaceChildren(el('p', {}, 'One moment…'));
-  try {
-    const { lines } = await ask(`/calls/${call.id}.json`);
-    const { recording, why } = await recordingOf(call);
-    body.replaceChildren(
-      ...about(call),
-      exports(call) ?? '',
-      lanes(lines, { tookMs: call.tookMs, recording, why }),
-      timeline(lines),
-    );
-  } catch (error) {
-    body.replaceChildren(el('p', { class: 'notice' }, error.message.startsWith('there is nothing') ? GONE : error.message));
+/** How many lines of a live call are kept. The service keeps fewer. */
+const MAX_LINES = 1000;
+
+/** How often a waveform is drawn while it grows, in milliseconds. */
+const SOUND_EVERY_MS = 100;
+
+const wantsStillness = matchMedia('(prefers-reduced-motion: reduce)');
+
+export class CallView {
+  #body;
+  #call;
+  #lanes = new Lanes();
+  #timeline = new Timeline();
+  #about = el('div', {});
+  #exports = el('div', {});
+  #lines = [];
+  /** The turn in which the caller was heard last, and since when. */
+  #spoke;
+  #source;
+  #clock = new CallClock();
+  #frame;
+  #isStale = true;
+  #soundAt = 0;
+
+  constructor(body) {
+    this.#body = body;
+  }
+
+  /** Shows a live call as it goes on, until `close`. */
+  follow(call) {
+    this.#call = call;
+    this.#show();
+    this.#lanes.begin();
+    this.#listen();
+    this.#onFrame();
+  }
+
+  /** Ends what `follow` has begun. */
+  close() {
+    this.#source?.close();
+    cancelAnimationFrame(this.#frame);
+  }
+
+  /** Shows a finished call. If it was followed, its lanes stay as they are, and get what is known only now. */
+  async finish(call) {
+    this.close();
+    this.#call = call;
+    const wasShown = this.#lanes.element.isConnected;
+    if (!wasShown) this.#body.replaceChildren(el('p', {}, 'One moment…'));
+    try {
+      const { lines } = await ask(`/calls/${call.id}.json`);
+      const { recording, why } = await recordingOf(call);
+      this.#lines = lines;
+      if (!wasShown) this.#show();
+      const putBack = keepInPlace(this.#lanes.drawing);
+      this.#exports.replaceChildren(exports(call) ?? '');
+      this.#draw();
+      this.#lanes.drawSound(recording?.sound ?? levelsOf(call.callSid));
+      this.#lanes.finish(Math.max(call.tookMs ?? 0, ...lines.map(({ atMs }) => atMs)), { recording, why });
+      if (wasShown) putBack();
+    } catch (error) {
+      this.#body.replaceChildren(el('p', { class: 'notice' }, error.message.startsWith('there is nothing') ? GONE : error.message));
+    }
+  }
+
+  /** Gets ready to leave its body. What it returns moves all to another body, which then stands in the same place of the window. */
+  leave() {
+    const focused = this.#body.contains(document.activeElement) ? document.activeElement : undefined;
+    const [place, putBack] = [this.#lanes.place, keepInPlace(this.#lanes.drawing)];
+    return (body) => {
+      body.replaceChildren(...this.#body.childNodes);
+      this.#body = body;
+      this.#lanes.restore(place);
+      putBack();
+      focused?.focus({ preventScroll: true });
+    };
+  }
+
+  #show() {
+    this.#about.replaceChildren(...about(this.#call));
+    this.#body.replaceChildren(this.#about, this.#lanes.element, this.#exports, this.#timeline.element);
+  }
+
+  #draw() {
+    this.#lanes.draw(this.#lines, this.#spoke);
+    this.#timeline.show(this.#lines);
+    this.#isStale = false;
+  }
+
+  #listen() {
+    const source = new EventSource(urlOf(`/softphone/events/${this.#call.callSid}`));
+    this.#source = source;
+    source.addEventListener('clock', ({ data }) => this.#clock.set(JSON.parse(data).atMs));
+    source.addEventListener('line', ({ data }) => this.#add(JSON.parse(data)));
+    source.addEventListener('over', ({ data }) => {
+      source.close();
+      this.#clock.stop(JSON.parse(data).tookMs);
+    });
+    source.onerror = () => {
+      // Otherwise the browser connects again, and is told all lines anew.
+      if (source.readyState === EventSource.CLOSED) this.#body.append(el('p', { class: 'notice' }, GONE));
+    };
+  }
+
+  #add(line) {
+    if (line.number <= (this.#lines.at(-1)?.number ?? 0)) return;
+    if (line.what === 'transcript' && this.#spoke?.turn !== line.turn) this.#spoke = { turn: line.turn, atMs: line.atMs };
+    // What is passing is replaced by whatever follows.
+    if (isPassing(this.#lines.at(-1))) this.#lines.pop();
+    this.#lines.push(line);
+    if (this.#lines.length > MAX_LINES) this.#lines.shift();
+    this.#isStale = true;
+  }
+
+  #onFrame() {
+    this.#frame = requestAnimationFrame(() => this.#onFrame());
+    const now = Math.max(this.#clock.now, this.#lines.at(-1)?.atMs ?? 0);
+    if (this.#isStale) this.#draw();
+    this.#lanes.tick(wantsStillness.matches ? Math.ceil(now / 1000) * 1000 : now);
+    if (performance.now() - this.#soundAt < SOUND_EVERY_MS) return;
+    this.#soundAt = performance.now();
+    this.#lanes.drawSound(levelsOf(this.#call.callSid));
   }
 }
 
-/** Shows a live call in `body` as it goes on. Returns what ends that. */
-export function showLive(call, body) {
-  const source = new EventSource(urlOf(`/softphone/events/${call.callSid}`));
-  let lines = [];
-  const show = () => body.replaceChildren(...about(call), timeline(lines));
-  show();
-  source.addEventListener('line', ({ data }) => {
-    // What is passing is replaced by whatever follows.
-    lines = [...lines.filter(({ what, isFinal }) => what !== 'transcript' || isFinal), JSON.parse(data)];
-    show();
-  });
-  source.addEventListener('over', () => source.close());
-  source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) body.append(el('p', { class: 'notice' }, GONE));
-    // The browser connects again, and is told all lines anew.
-    lines = [];
-  };
-  return () => source.close();
+const isPassing = (line) => line?.what === 'transcript' && !line.isFinal;
+
+/** The time of a live call, as the service tells it now and then. */
+class CallClock {
+  /** When the call began, by this page's clock. What the service tells is on its way for a while, so the earliest is right. */
+  #beganAt = Infinity;
+  #stoppedAt;
+
+  set(atMs) {
+    this.#beganAt = Math.min(this.#beganAt, performance.now() - atMs);
+  }
+
+  stop(atMs) {
+    this.#stoppedAt = atMs;
+  }
+
+  /** Milliseconds since the call began. */
+  get now() {
+    return this.#stoppedAt ?? Math.max(0, performance.now() - this.#beganAt);
+  }
 }
 
 /** Which call this is, and whether its words are shown. */

@@ -1,6 +1,6 @@
 // The calls of this instance: the live ones as they happen, and the last ones with their timelines.
 
-import { callItem, isShown, renewItem } from './call_item.js';
+import { callItem, closeItem, isShown, openWith, renewItem, takeView } from './call_item.js';
 import { ask, by, urlOf } from './dom.js';
 import { showStrip } from './strip.js';
 
@@ -55,6 +55,8 @@ let calls = { live: [], finished: [] };
 function show(told) {
   const { liveCount, live } = told;
   calls = told;
+  // Before anything moves on the page.
+  const left = takeOver(live);
   showStrip(liveCount, told.lastHour);
   by('live-count').textContent = liveCount === 1 ? '1 live call' : `${liveCount} live calls`;
   by('live-more').hidden = liveCount <= live.length;
@@ -62,7 +64,23 @@ function show(told) {
   by('live-none').hidden = liveCount > 0;
   renew(by('live-list'), live);
   filter();
+  left.forEach(stayOpen);
   openLinked();
+}
+
+/** What is shown of the open live calls that are not among these any more, with their ids. */
+function takeOver(live) {
+  const ids = new Set(live.map(({ id }) => String(id)));
+  const gone = [...by('live-list').children].filter(({ dataset }) => !ids.has(dataset.id));
+  return gone.map((item) => ({ id: item.dataset.id, taken: takeView(item) })).filter(({ taken }) => taken);
+}
+
+/** A call that was open while it was live stays open when it is over. */
+function stayOpen({ id, taken }) {
+  const call = calls.finished.find((call) => String(call.id) === id);
+  const item = [...by('finished-list').children].find(({ dataset }) => dataset.id === id);
+  if (call && item) openWith(item, taken, call);
+  else taken.view.close();
 }
 
 /** Shows the finished calls that the filter lets through. */
@@ -85,16 +103,14 @@ function renew(list, calls) {
     element.dataset.call = text;
     return element;
   });
+  const gone = [...known.values()].filter((child) => !elements.includes(child));
+  gone.forEach((child) => {
+    closeItem(child);
+    child.remove();
+  });
   elements.forEach((element, n) => {
     if (list.children[n] !== element) list.insertBefore(element, list.children[n] ?? null);
   });
-  while (list.children.length > elements.length) {
-    const gone = list.lastElementChild;
-    // A call that was open while it was live stays open when it is over.
-    if (list.id === 'live-list' && gone.querySelector('details').open) linked ??= gone.id;
-    gone.querySelector('details').open = false;
-    gone.remove();
-  }
 }
 
 /** The id of the item that is to be opened as soon as it is there. */

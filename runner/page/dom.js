@@ -50,3 +50,10 @@ export async function ask(path, options) {
   if (!response.ok) throw new Error((await response.text()).trim() || `The service answered ${response.status}.`);
   return response.json();
 }
+
+/** Notes where an element stands in the window. What it returns scrolls the page so that it stands there again. */
+export function keepInPlace(element) {
+  const top = () => element.getBoundingClientRect().top;
+  const before = top();
+  return () => scrollBy({ top: top() - before, behavior: 'instant' });
+}

@@ -2,6 +2,7 @@
 
 import { showAgents } from './agents.js';
 import { followCalls } from './calls.js';
+import { followComparison } from './comparison.js';
 import { ask, by, clock, el } from './dom.js';
 import { showSoftphone } from './softphone.js';
 
@@ -36,6 +37,7 @@ try {
   showService(status);
   showSoftphone(status.agents);
   showAgents(status.agents);
+  if (status.agents.length > 1) followComparison();
   followCalls({ onState: trouble, onInstance: showInstance });
 } catch (error) {
   trouble(error.message);

@@ -25,8 +25,13 @@ export class Recording {
     return (this.#codes.length / 2 / RATE) * 1000;
   }
 
-  /** The peaks of a side, 0 for the caller and 1 for the agent: from 0 to 1 each, spread evenly over the call. */
-  peaks(side) {
+  /** How loud both sides were. */
+  get sound() {
+    return { caller: this.#soundOf(0), agent: this.#soundOf(1) };
+  }
+
+  /** The peaks of a side, 0 for the caller and 1 for the agent: from 0 to 1 each, one for each `stepMs`. */
+  #soundOf(side) {
     const samples = this.#codes.length / 2;
     const each = Math.max(MIN_PEAK_SAMPLES, Math.ceil(samples / MAX_PEAKS));
     const peaks = new Float32Array(Math.ceil(samples / each));
@@ -35,7 +40,7 @@ export class Recording {
       const peak = Math.floor(n / each);
       if (level > peaks[peak]) peaks[peak] = level;
     }
-    return peaks;
+    return { of: 'recording', peaks, stepMs: (1000 * each) / RATE };
   }
 
   /** The audio for that context. */

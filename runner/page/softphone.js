@@ -3,6 +3,7 @@
 import { AudioFault, unable } from './audio.js';
 import { Call, KEYS } from './call.js';
 import { ask, by, el, length, seconds, urlOf } from './dom.js';
+import { beginLevels } from './levels.js';
 import { chip, folded, parameters, quoted, stages } from './timeline.js';
 
 /** How often we look for the instance that has the call, and how long we wait in between, in milliseconds. */
@@ -12,6 +13,8 @@ const LOOK_AGAIN_AFTER = 700;
 /** The current call, if there is one. */
 let call;
 let events;
+/** How loud both sides of the call are, for its lanes. */
+let levels;
 let ticking;
 let begun;
 /** How the agent's part of the call ended. */
@@ -83,7 +86,10 @@ async function begin(options) {
   clear();
   setBusy();
   tell(options?.withMicrophone === false ? 'Connecting, without a microphone…' : 'Asking for the microphone…');
-  const on = { levels: showLevels, over: (how) => void over(how) };
+  const started = () => {
+    levels = beginLevels(begun.ticket.callSid);
+  };
+  const on = { started, levels: showLevels, over: (how) => void over(how) };
   try {
     call = await Call.begin(on, options);
     setLive(true);
@@ -161,6 +167,7 @@ const HOW = {
 
 async function over(how) {
   call = undefined;
+  levels = undefined;
   clearInterval(ticking);
   const hadFocus = by('hang-up') === document.activeElement;
   setLive(false);
@@ -224,8 +231,14 @@ function tell(sentence, mood = '') {
 }
 
 function showLevels({ microphone, loudspeaker }) {
-  if (microphone !== undefined) by('microphone').value = Math.sqrt(microphone);
-  if (loudspeaker !== undefined) by('loudspeaker').value = Math.sqrt(loudspeaker);
+  if (microphone !== undefined) {
+    by('microphone').value = Math.sqrt(microphone);
+    levels?.add('caller', microphone);
+  }
+  if (loudspeaker !== undefined) {
+    by('loudspeaker').value = Math.sqrt(loudspeaker);
+    levels?.add('agent', loudspeaker);
+  }
 }
 
 /** Shows a line of the call's timeline. */

@@ -10,7 +10,7 @@ function told(line) {
     case 'turn':
       return ['service', `turn ${line.turn} opens (${line.input})`];
     case 'transcript':
-      return ['caller', line.isFinal ? quoted(line.text) : el('span', { class: 'passing' }, quoted(line.text))];
+      return ['caller', line.isFinal ? quoted(line.text) : el('span', { class: 'passing' }, line.text ? quoted(line.text) : 'speaks')];
     case 'utterance-over':
       return line.spoken ? ['caller', 'has stopped speaking'] : ['caller', 'has said nothing'];
     case 'answered':
@@ -45,24 +45,43 @@ function told(line) {
 }
 
 /** A timeline as a list. A fault that comes again and again is shown once, with its count. */
-export function timeline(lines) {
-  const times = new Map();
-  for (const line of lines.filter(isFault)) {
-    const { count = 0 } = times.get(faultOf(line)) ?? {};
-    times.set(faultOf(line), { count: count + 1, lastMs: line.atMs });
+export class Timeline {
+  element = el('ol', { class: 'timeline' });
+  /** The items that are shown, by what they show: they stay, so that what somebody has unfolded in them stays so too. */
+  #items = new Map();
+
+  show(lines) {
+    const times = new Map();
+    for (const line of lines.filter(isFault)) {
+      const { count = 0 } = times.get(faultOf(line)) ?? {};
+      times.set(faultOf(line), { count: count + 1, lastMs: line.atMs });
+    }
+    const items = new Map();
+    for (const line of lines) {
+      const seen = isFault(line) ? times.get(faultOf(line)) : { count: 1 };
+      if (!seen) continue;
+      if (isFault(line)) times.delete(faultOf(line));
+      const shows = `${line.number} ${seen.count}`;
+      const shown = this.#items.get(shows) ?? item(line, seen);
+      if (shown) items.set(shows, shown);
+    }
+    for (const [shows, old] of this.#items) if (!items.has(shows)) old.remove();
+    [...items.values()].forEach((shown, n) => {
+      if (this.element.children[n] !== shown) this.element.insertBefore(shown, this.element.children[n] ?? null);
+    });
+    this.#items = items;
   }
-  const items = lines.flatMap((line) => {
-    const [who, ...what] = told(line) ?? [];
-    const seen = isFault(line) ? times.get(faultOf(line)) : { count: 1 };
-    if (!who || !seen) return [];
-    if (isFault(line)) times.delete(faultOf(line));
-    if (seen.count > 1) what.push(chip(`${seen.count} times, last at ${(seen.lastMs / 1000).toFixed(3)}`));
-    const at = (line.atMs / 1000).toFixed(3);
-    const words = what.filter(Boolean).flatMap((part, n) => (n === 0 ? [part] : [' ', part]));
-    const kind = line.what === 'failed' ? 'bad' : line.isWarning ? 'warn' : undefined;
-    return [el('li', { class: kind }, el('span', { class: 'at' }, at), el('span', { class: `who ${who}` }, who), el('span', {}, ...words))];
-  });
-  return el('ol', { class: 'timeline' }, ...items);
+}
+
+/** The item for a line, or for all that are the same; undefined for a line that is not shown. */
+function item(line, { count, lastMs }) {
+  const [who, ...what] = told(line) ?? [];
+  if (!who) return undefined;
+  if (count > 1) what.push(chip(`${count} times, last at ${(lastMs / 1000).toFixed(3)}`));
+  const at = (line.atMs / 1000).toFixed(3);
+  const words = what.filter(Boolean).flatMap((part, n) => (n === 0 ? [part] : [' ', part]));
+  const kind = line.what === 'failed' ? 'bad' : line.isWarning ? 'warn' : undefined;
+  return el('li', { class: kind }, el('span', { class: 'at' }, at), el('span', { class: `who ${who}` }, who), el('span', {}, ...words));
 }
 
 const isFault = ({ what, isWarning }) => what === 'failed' || (what === 'note' && isWarning === true);

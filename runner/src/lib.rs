@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
+pub mod comparison;
 pub mod conversation_draft;
 pub mod history;
 pub mod http;

@@ -8,7 +8,8 @@ use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::When;
 use dialbridge_runner::settings::Platform;
 use dialbridge_tests::{
-    Harness, HttpAnswer, RawSocket, bakery, hang_up, numbered_speech, post, press, say, signed_post, start, voice_url,
+    Edition, Harness, HttpAnswer, RawSocket, bakery, hang_up, numbered_speech, post, press, say, signed_post, start,
+    voice_url,
 };
 use http::StatusCode;
 
@@ -74,6 +75,8 @@ async fn a_call_to_the_bakery_is_counted_exactly() {
     // This Twilio stops the stream before it answers the update.
     assert_eq!(figures.get("dialbridge_rest_updates_total{result=\"overtaken\"}"), 1.0);
     assert_eq!(figures.moved("dialbridge_turn_faults_total"), []);
+    assert_eq!(figures.moved("dialbridge_no_matches_total"), []);
+    assert_eq!(figures.of_agent("call_seconds_count", ""), 1.0);
     assert_eq!(figures.moved("dialbridge_slow_turns_total"), []);
 
     assert_eq!(figures.of_agent("caller_audio_seconds_total", "outcome=\"received\""), seconds(received));
@@ -101,6 +104,22 @@ async fn a_call_to_the_bakery_is_counted_exactly() {
     assert_eq!(figures.of_agent("turn_stage_seconds_bucket", "le=\"1.0\",stage=\"recogniser\""), 3.0);
     assert_eq!(figures.get("dialbridge_live_calls"), 0.0);
     assert!(figures.get("dialbridge_socket_queue_max") > 10.0, "a prompt is many messages");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_what_was_not_understood_is_a_no_match_and_a_call_has_a_length() {
+    let script =
+        "[start]\ntone = { hz = 400, ms = 300 }\n[[utterance]]\nno_match = true\ntone = { hz = 500, ms = 300 }";
+    for (edition, name) in [(Edition::Cx, "cx"), (Edition::EsV2Beta1, "es")] {
+        let harness = Harness::with_script(script).edition(edition).start();
+        harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 600)), hang_up(When::AgentSilent(900))]).await;
+        let figures = Figures::of(&harness).await;
+        let of_agent =
+            |metric: &str| figures.get(&format!("dialbridge_{metric}{{agent=\"default\",edition=\"{name}\"}}"));
+        assert_eq!(of_agent("no_matches_total"), 1.0, "{name}");
+        assert_eq!(of_agent("call_seconds_count"), 1.0, "{name}");
+        assert!(of_agent("call_seconds_sum") > 1.0, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

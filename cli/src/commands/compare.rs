@@ -1,4 +1,5 @@
-//! `compare`: two runs of conversation files side by side, turn by turn, worst first: an old agent and a new one.
+//! `compare`: two runs of conversation files side by side, turn by turn, worst first: an old agent and a new one. With
+//! `--metrics` the agents of a running service instead.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -7,11 +8,15 @@ use std::process::ExitCode;
 use dialbridge_runner::telemetry::log::log_and_exit;
 use serde_json::{Value, json};
 
+use super::compare_agents;
 use crate::args::CompareArgs;
 use crate::files;
 
 /// `EX_DATAERR` of sysexits: the file is no run.
 const DATA_ERROR: u8 = 65;
+
+/// `EX_UNAVAILABLE` of sysexits: no instance gave its metrics.
+const NO_METRICS: u8 = 69;
 
 /// The largest run that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -32,18 +37,28 @@ struct Turn {
 }
 
 /// Runs `compare`.
-#[must_use]
-pub fn run(args: &CompareArgs) -> ExitCode {
-    let runs = read(&args.old).and_then(|old| Ok((old, read(&args.new)?)));
-    let (old, new) = match runs {
-        Ok(runs) => runs,
-        Err(why) => return log_and_exit(&why, DATA_ERROR),
+pub async fn run(args: &CompareArgs) -> ExitCode {
+    let (text, code) = match (&args.old, &args.new) {
+        (Some(old), Some(new)) => (runs(old, new, args.json), DATA_ERROR),
+        _ => {
+            let admin_token = args.admin_token.as_deref().filter(|token| !token.is_empty());
+            (compare_agents::compared(&args.metrics, admin_token, args.json).await, NO_METRICS)
+        }
     };
-    let (turns, same, notes) = compared(&old, &new);
-    let text = if args.json { format!("{:#}", as_json(&turns, same, &notes)) } else { as_lines(&turns, same, &notes) };
+    let text = match text {
+        Ok(text) => text,
+        Err(why) => return log_and_exit(&why, code),
+    };
     // A reader that has read enough closes the pipe.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
     ExitCode::SUCCESS
+}
+
+/// Two runs side by side.
+fn runs(old: &Path, new: &Path, is_json: bool) -> Result<String, String> {
+    let (old, new) = (read(old)?, read(new)?);
+    let (turns, same, notes) = compared(&old, &new);
+    Ok(if is_json { format!("{:#}", as_json(&turns, same, &notes)) } else { as_lines(&turns, same, &notes) })
 }
 
 fn read(path: &Path) -> Result<Vec<Value>, String> {

@@ -7,6 +7,8 @@ mod called;
 #[cfg(feature = "tools")]
 pub mod compare;
 #[cfg(feature = "tools")]
+mod compare_agents;
+#[cfg(feature = "tools")]
 pub mod completions;
 #[cfg(feature = "tools")]
 pub mod configure;

@@ -3,6 +3,7 @@
 
 mod agent_tls;
 mod cli;
+mod compare;
 mod configure;
 mod conversations;
 mod dev;

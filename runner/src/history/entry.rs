@@ -331,6 +331,11 @@ impl Entry {
         self.is_over().then(|| CallOutcome::of(self.status, reason, self.last_twiml))
     }
 
+    /// When the call began, in milliseconds since 1970.
+    pub(super) fn began_ms(&self) -> u64 {
+        self.start.began_ms
+    }
+
     /// The time of the last report, in milliseconds since 1970.
     pub(super) fn last_at_ms(&self) -> u64 {
         self.start.began_ms + self.last_ms

@@ -27,7 +27,8 @@ enum Form {
 /// How a report is shown, with transcripts or without.
 fn form(report: &Report, words: bool) -> Form {
     match report {
-        Report::Transcript { .. } | Report::Payload { .. } if !words => Form::Hidden,
+        // An interim one says that the caller speaks. It is passing: nothing of it is kept.
+        Report::Transcript { is_final: true, .. } | Report::Payload { .. } if !words => Form::Hidden,
         Report::MoreAudio { .. }
         | Report::Cancelled { .. }
         | Report::NoInputTurnReplaced { .. }
@@ -204,6 +205,9 @@ mod tests {
         let transcript = Report::Transcript { turn: TurnId(1), text: "said-secret".to_owned(), is_final: true };
         let payload = Report::Payload { turn: TurnId(1), payload: json!({ "a": "payload-secret" }) };
         assert_eq!((event_line(&transcript, false, SLOW), event_line(&payload, false, SLOW)), (None, None));
+        let interim = Report::Transcript { turn: TurnId(1), text: "said-secret".to_owned(), is_final: false };
+        let speaks = event_line(&interim, false, SLOW).unwrap();
+        assert_eq!((&speaks["turn"], speaks.get("text")), (&1.into(), None), "that the caller speaks, and no word");
         assert_eq!(event_line(&transcript, true, SLOW).unwrap()["text"], "said-secret");
         let without = Value::Object(event_line(&answered(), false, SLOW).unwrap());
         assert_eq!((&without["intent"], &without["thoughtMs"]), (&"order.bread".into(), &250.into()));

@@ -236,6 +236,11 @@ impl CallWatcher {
         (entry.summary(), entry.lines_after(0).into_iter().map(|(_, line)| line).collect())
     }
 
+    /// The call time at that wall time, in milliseconds.
+    pub(crate) fn ms_of_call(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.watched.entry().began_ms())
+    }
+
     /// The call's tape.
     pub(crate) fn tape(&self) -> KeptTape {
         self.watched.entry().tape()

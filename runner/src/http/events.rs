@@ -11,7 +11,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{Either, Full};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -61,7 +61,7 @@ impl Viewer {
 pub(super) enum Source {
     /// The list of calls, whenever it has changed.
     Calls(Viewer, watch::Receiver<()>),
-    /// One call's timeline, until the call is over.
+    /// One call's timeline, until the call is over, with the call's clock.
     Call(Viewer, CallWatcher),
 }
 
@@ -96,7 +96,9 @@ impl Source {
                     return Some((Bytes::from_static(PING_COMMENT), Some(Self::Call(viewer, watcher))));
                 }
                 let (lines, is_over) = watcher.new_lines();
-                let mut bytes: Vec<u8> = lines.iter().flat_map(|line| event("line", line)).collect();
+                let at_ms = watcher.ms_of_call(viewer.page.admission.clock.now_ms());
+                let mut bytes: Vec<u8> = event("clock", &json!({ "atMs": at_ms }).to_string()).into();
+                bytes.extend(lines.iter().flat_map(|line| event("line", line)));
                 if is_over {
                     bytes.extend(event("over", &watcher.whole().0.to_string()));
                     return Some((bytes.into(), None));

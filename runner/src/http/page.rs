@@ -23,19 +23,24 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The files of the page, which are part of this program.
-const FILES: [(&str, &str, &str); 20] = [
+const FILES: [(&str, &str, &str); 25] = [
     ("page.css", "text/css", include_str!("../../page/page.css")),
     ("calls.css", "text/css", include_str!("../../page/calls.css")),
     ("lanes.css", "text/css", include_str!("../../page/lanes.css")),
     ("icon.svg", "image/svg+xml", include_str!("../../page/icon.svg")),
     ("page.js", JAVASCRIPT, include_str!("../../page/page.js")),
     ("dom.js", JAVASCRIPT, include_str!("../../page/dom.js")),
+    ("comparison.js", JAVASCRIPT, include_str!("../../page/comparison.js")),
     ("agents.js", JAVASCRIPT, include_str!("../../page/agents.js")),
     ("calls.js", JAVASCRIPT, include_str!("../../page/calls.js")),
     ("call_item.js", JAVASCRIPT, include_str!("../../page/call_item.js")),
     ("strip.js", JAVASCRIPT, include_str!("../../page/strip.js")),
     ("call_view.js", JAVASCRIPT, include_str!("../../page/call_view.js")),
     ("lanes.js", JAVASCRIPT, include_str!("../../page/lanes.js")),
+    ("lane_content.js", JAVASCRIPT, include_str!("../../page/lane_content.js")),
+    ("lane_rows.js", JAVASCRIPT, include_str!("../../page/lane_rows.js")),
+    ("lane_window.js", JAVASCRIPT, include_str!("../../page/lane_window.js")),
+    ("levels.js", JAVASCRIPT, include_str!("../../page/levels.js")),
     ("recording.js", JAVASCRIPT, include_str!("../../page/recording.js")),
     ("timeline.js", JAVASCRIPT, include_str!("../../page/timeline.js")),
     ("softphone.js", JAVASCRIPT, include_str!("../../page/softphone.js")),
@@ -110,6 +115,7 @@ async fn admin_route(page: &Arc<Page>, request: Request<Incoming>, path: &str) -
         (_, Some(name), ..) if is_get && name.contains('/') => tapes::give(page, name).await,
         (_, Some(name), ..) if is_get => call(&page.history, name),
         (_, _, Some(call_sid), _) if is_get => return softphone::events(page, call_sid).await,
+        ("/agents/compared.json", ..) if is_get => json_answer(&status::compared(page)),
         (.., Some(name)) if request.method() == Method::POST => check(&page.checks, name).await,
         (.., Some(_)) => not_allowed("POST"),
         _ if !is_get => not_allowed("GET, HEAD"),

@@ -3,8 +3,10 @@
 use http::Uri;
 use serde_json::{Value, json};
 
+use crate::comparison::Comparison;
 use crate::service::page::Page;
 use crate::settings::{AgentConfig, Config, Platform};
+use crate::telemetry::Now;
 
 /// The calls, and the name of this instance.
 pub(super) fn calls(page: &Page) -> Value {
@@ -38,6 +40,12 @@ pub(super) fn status(page: &Page) -> Value {
         "notices": notices,
         "agents": agents,
     })
+}
+
+/// The agents of this instance side by side. Empty until one has had a call.
+pub(super) fn compared(page: &Page) -> Value {
+    let metrics = page.admission.telemetry.metrics_text(Now::default());
+    Comparison::of(&[metrics]).map_or(Value::Null, |comparison| comparison.json())
 }
 
 fn of_agent(config: &Config, name: &str, agent: &AgentConfig, is_down: bool) -> Value {

@@ -158,9 +158,14 @@ impl CallTelemetry {
         }
         let reason = end.as_str();
         self.span.in_scope(|| call_log::log_end(&self.call_sid, at, report, || self.summary.fields(end)));
-        self.metrics.ended(&self.agent, reason, audio);
+        self.metrics.ended(&self.agent, reason, at.as_ms(), audio);
         self.events.iter_mut().for_each(|events| events.ended(at, reason, &self.summary, audio));
         self.trace.iter_mut().for_each(|trace| trace.ended(at, reason));
+    }
+
+    /// Counts an answer to something that the agent did not understand.
+    pub(crate) fn no_match(&self) {
+        self.metrics.no_match(&self.agent);
     }
 
     /// Reports the result of an update with new TwiML. `None`: Twilio ended the stream before it answered.

@@ -25,6 +25,10 @@ pub(crate) use format::TextFormat;
 /// turn is lost anyway.
 const SECONDS: [f64; 14] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
 
+/// The same for the lengths of calls.
+const CALL_SECONDS: [f64; 14] =
+    [5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0];
+
 /// Bytes of mu-law per second.
 const BYTES_PER_SECOND: f64 = 8_000.0;
 
@@ -175,6 +179,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     calls: CountByAgent,
     calls_ended: Count,
+    call_seconds: Times<AgentLabels>,
     handoffs: Count,
     limits: Count,
     turns: Count,
@@ -186,6 +191,7 @@ pub(crate) struct Metrics {
     barge_ins: Count,
     prompts_guarded: Count,
     no_inputs: CountByAgent,
+    no_matches: CountByAgent,
     faults: Count,
     retries: CountByAgent,
     unanswered: CountByAgent,
@@ -232,6 +238,11 @@ impl Metrics {
         let metrics = Self {
             calls: names.add(Family::default(), "calls", "Streams that have started; a call that goes over to another one has several"),
             calls_ended: names.add(Family::default(), "calls_ended", "Streams that have ended, by the reason"),
+            call_seconds: names.add(
+                Times::new_with_constructor(|| Histogram::new(CALL_SECONDS)),
+                "call_seconds",
+                "From the beginning of a stream to its end",
+            ),
             handoffs: names.add(Family::default(), "handoffs", "Calls whose agent was done, by the status of the hand-off"),
             limits: names.add(Family::default(), "limits_reached", "Calls that a bound of the settings has ended"),
             turns: names.add(Family::default(), "turns", "Turns that were opened, by their input"),
@@ -259,6 +270,11 @@ impl Metrics {
                 "Turns whose words did not interrupt a prompt, by what they were",
             ),
             no_inputs: names.add(Family::default(), "no_inputs", "Turns in which the caller said nothing"),
+            no_matches: names.add(
+                Family::default(),
+                "no_matches",
+                "Answers of the agent to something that it did not understand",
+            ),
             faults: names.add(Family::default(), "turn_faults", "Turns that failed, by gRPC's code"),
             retries: names.add(Family::default(), "turn_retries", "Turns that failed and were tried again"),
             unanswered: names.add(
@@ -431,8 +447,14 @@ impl Metrics {
         }
     }
 
+    /// Counts an answer to something that the agent did not understand.
+    pub(super) fn no_match(&self, agent: &AgentLabels) {
+        self.no_matches.get_or_create(agent).inc();
+    }
+
     /// Counts the end of a stream.
-    pub(super) fn ended(&self, agent: &AgentLabels, reason: &'static str, audio: &AudioAccount) {
+    pub(super) fn ended(&self, agent: &AgentLabels, reason: &'static str, ms: u64, audio: &AudioAccount) {
+        self.call_seconds.get_or_create(agent).observe(seconds(ms));
         self.calls_ended.get_or_create(&Labels { agent: agent.clone(), more: ("reason", reason) }).inc();
         let AudioAccount { received, written, resent, withheld, dropped, after_end, left } = *audio;
         for (outcome, bytes) in

@@ -7,12 +7,13 @@ use dialbridge_tests::{Harness, RawSocket, post};
 
 use super::{FORM, ORIGIN, TOKEN, get, harness, locked, ticket};
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "GET /",
     "GET /page/page.css",
     "POST /login",
     "POST /logout",
     "GET /status.json",
+    "GET /agents/compared.json",
     "GET /calls.json",
     "GET /calls/events",
     "GET /calls/1.json",
@@ -24,8 +25,9 @@ const PATHS: [&str; 13] = [
 ];
 
 /// Protected paths, and how to request them.
-const BEHIND: [&str; 8] = [
+const BEHIND: [&str; 9] = [
     "GET /status.json",
+    "GET /agents/compared.json",
     "GET /calls.json",
     "GET /calls/events",
     "GET /calls/1.json",

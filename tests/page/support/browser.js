@@ -150,9 +150,10 @@ class Tab {
     await this.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: width < 600 });
   }
 
-  /** Which colours the person prefers: `light` or `dark`. */
-  async colours(value) {
-    await this.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value }] });
+  /** Which colours the person prefers: `light` or `dark`. And whether there should be `reduce`d motion. */
+  async colours(value, motion = 'no-preference') {
+    const features = [{ name: 'prefers-color-scheme', value }, { name: 'prefers-reduced-motion', value: motion }];
+    await this.send('Emulation.setEmulatedMedia', { features });
   }
 
   send(method, params) {

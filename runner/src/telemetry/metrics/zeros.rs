@@ -43,6 +43,7 @@ impl Metrics {
         for family in [
             &self.calls,
             &self.no_inputs,
+            &self.no_matches,
             &self.retries,
             &self.unanswered,
             &self.backups,
@@ -51,6 +52,7 @@ impl Metrics {
         ] {
             let _ = family.get_or_create(agent);
         }
+        let _ = self.call_seconds.get_or_create(agent);
         let _ = self.turn_seconds.get_or_create(agent);
         let _ = self.speech_in_flight.get_or_create(agent);
         let _ = self.first_audio_seconds.get_or_create(agent);

@@ -1,0 +1,160 @@
+//! The figures of one agent, as its metrics have them.
+
+use std::collections::BTreeMap;
+
+use super::exposition::Sample;
+
+/// What all metrics of this program are called first.
+pub(super) const PREFIX: &str = "dialbridge_";
+
+/// The status of a hand-off to a person.
+const TO_PERSON: &str = "live-agent-handoff";
+
+/// The figures of one agent since its instances have started.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct AgentFigures {
+    /// Streams that have started: a call that migrates has several.
+    pub(super) calls: u64,
+    pub(super) turns: u64,
+    pub(super) no_matches: u64,
+    pub(super) no_inputs: u64,
+    pub(super) barge_ins: u64,
+    pub(super) to_person: u64,
+    pub(super) completed: u64,
+    pub(super) failed: u64,
+    /// The callers' waits for an answer.
+    pub(super) waits: Times,
+    /// The lengths of the calls that are over.
+    pub(super) lengths: Times,
+}
+
+impl AgentFigures {
+    /// The figures of each agent, summed up over all samples: those of several instances may be together.
+    pub(super) fn by_agent(samples: &[Sample]) -> BTreeMap<String, Self> {
+        let mut agents: BTreeMap<String, Self> = BTreeMap::new();
+        for sample in samples.iter().filter(|sample| !sample.label("agent").is_empty()) {
+            agents.entry(sample.label("agent").to_owned()).or_default().add(sample);
+        }
+        agents
+    }
+
+    fn add(&mut self, sample: &Sample) {
+        let name = sample.name.strip_prefix(PREFIX).unwrap_or_default();
+        let counter = match (name, sample.label("status"), sample.label("reason")) {
+            ("calls_total", ..) => &mut self.calls,
+            ("turns_total", ..) => &mut self.turns,
+            ("no_matches_total", ..) => &mut self.no_matches,
+            ("no_inputs_total", ..) => &mut self.no_inputs,
+            ("barge_ins_total", ..) => &mut self.barge_ins,
+            ("handoffs_total", TO_PERSON, _) => &mut self.to_person,
+            ("handoffs_total", "completed", _) => &mut self.completed,
+            ("handoffs_total", "failed", _) | ("calls_ended_total", _, "panic") => &mut self.failed,
+            _ => return self.add_time(name, sample),
+        };
+        *counter += sample.count();
+    }
+
+    fn add_time(&mut self, name: &str, sample: &Sample) {
+        let (times, part) = match (name.strip_prefix("turn_seconds_"), name.strip_prefix("call_seconds_")) {
+            (Some(part), _) => (&mut self.waits, part),
+            (_, Some(part)) => (&mut self.lengths, part),
+            (None, None) => return,
+        };
+        match part {
+            "bucket" => times.add_bucket(sample.label("le"), sample.count()),
+            "sum" => times.sum += sample.seconds(),
+            _ => {}
+        }
+    }
+}
+
+/// A histogram of times.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Times {
+    /// How many are not above each bound, by the bound in milliseconds; the last one has all.
+    up_to: BTreeMap<u64, u64>,
+    /// All together, in seconds.
+    sum: f64,
+}
+
+/// A part of a histogram, in seconds: above `from`, and not above `to`. There is no `to` above the last bound.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bucket {
+    pub(super) from: f64,
+    pub(super) to: Option<f64>,
+}
+
+impl Times {
+    fn add_bucket(&mut self, le: &str, count: u64) {
+        let bound = if le == "+Inf" { Some(u64::MAX) } else { le.parse().ok().map(to_ms) };
+        if let Some(bound) = bound {
+            *self.up_to.entry(bound).or_default() += count;
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.up_to.last_key_value().map_or(0, |(_, count)| *count)
+    }
+
+    /// The mean, in seconds; `None` if there are none.
+    pub(super) fn mean(&self) -> Option<f64> {
+        (self.count() > 0).then(|| self.sum / super::interval::real(self.count()))
+    }
+
+    /// The bucket of the value of that rank, from 0 to their number; `None` if there are none.
+    pub(super) fn bucket_of(&self, rank: f64) -> Option<Bucket> {
+        let mut from = 0;
+        for (to, count) in &self.up_to {
+            if *count > 0 && super::interval::real(*count) >= rank {
+                return Some(Bucket { from: to_seconds(from), to: (*to < u64::MAX).then(|| to_seconds(*to)) });
+            }
+            from = *to;
+        }
+        None
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+fn to_ms(seconds: f64) -> u64 {
+    (seconds * 1_000.0).round() as u64
+}
+
+fn to_seconds(ms: u64) -> f64 {
+    super::interval::real(ms) / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exposition::samples;
+    use super::*;
+
+    const INSTANCE: &str = r#"
+dialbridge_calls_total{agent="sales",edition="cx"} 10
+dialbridge_turns_total{agent="sales",edition="cx",input="audio"} 30
+dialbridge_turns_total{agent="sales",edition="cx",input="text"} 10
+dialbridge_handoffs_total{agent="sales",edition="cx",status="failed"} 1
+dialbridge_handoffs_total{agent="sales",edition="cx",status="paused"} 9
+dialbridge_calls_ended_total{agent="sales",edition="cx",reason="panic"} 1
+dialbridge_turn_seconds_sum{agent="sales",edition="cx"} 24.5
+dialbridge_turn_seconds_bucket{le="0.5",agent="sales",edition="cx"} 10
+dialbridge_turn_seconds_bucket{le="1.0",agent="sales",edition="cx"} 29
+dialbridge_turn_seconds_bucket{le="+Inf",agent="sales",edition="cx"} 30
+dialbridge_calls_total{agent="support",edition="es"} 2
+dialbridge_live_calls 4
+"#;
+
+    #[test]
+    fn the_figures_of_several_instances_are_summed_up_by_agent() {
+        let all = samples(&INSTANCE.repeat(2), PREFIX).unwrap();
+        let agents = AgentFigures::by_agent(&all);
+        assert_eq!(agents.keys().collect::<Vec<_>>(), ["sales", "support"]);
+        let sales = &agents["sales"];
+        assert_eq!((sales.calls, sales.turns, sales.failed, sales.waits.count()), (20, 80, 4, 60));
+        assert_eq!(sales.waits.mean(), Some(49.0 / 60.0));
+        assert_eq!(sales.waits.bucket_of(30.0), Some(Bucket { from: 0.5, to: Some(1.0) }));
+        assert_eq!(sales.waits.bucket_of(0.0), Some(Bucket { from: 0.0, to: Some(0.5) }));
+        assert_eq!(sales.waits.bucket_of(59.5), Some(Bucket { from: 1.0, to: None }));
+        assert_eq!((sales.lengths.mean(), sales.lengths.bucket_of(0.0)), (None, None));
+    }
+}

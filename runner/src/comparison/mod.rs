@@ -1,0 +1,164 @@
+//! Agents side by side: the figures of `/metrics` by agent, with the intervals that say which differences may be chance. For
+//! an agent that gets a share of another one's callers.
+
+mod exposition;
+mod figures;
+mod interval;
+mod rows;
+
+use serde_json::{Value, json};
+
+use exposition::samples;
+use figures::{AgentFigures, PREFIX};
+use rows::{Figure, Row};
+
+/// The metric that each version of this program has.
+const SURE_METRIC: &str = "dialbridge_build_info";
+
+/// How many agents are compared at most: those with the most calls.
+pub const MAX_AGENTS: usize = 8;
+
+/// The figures of agents side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// The agents that have had calls, the one with the most calls first.
+    agents: Vec<String>,
+    rows: Vec<Row>,
+}
+
+impl Comparison {
+    /// The comparison of what one or several instances answer at `/metrics`, one text each.
+    ///
+    /// # Errors
+    /// The number of the text, counted from 0, and why it is none of `/metrics`.
+    pub fn of(texts: &[String]) -> Result<Self, (usize, String)> {
+        let mut all = Vec::new();
+        for (n, text) in texts.iter().enumerate() {
+            let own = samples(text, PREFIX).map_err(|line| (n, format!("the answer is no metrics: {line}")))?;
+            if !own.iter().any(|sample| sample.name == SURE_METRIC) {
+                return Err((n, "the answer has no metrics of dialbridge's".to_owned()));
+            }
+            all.extend(own);
+        }
+        let mut agents: Vec<(String, AgentFigures)> = AgentFigures::by_agent(&all).into_iter().collect();
+        agents.retain(|(_, figures)| figures.calls > 0);
+        agents.sort_by_key(|(_, figures)| std::cmp::Reverse(figures.calls));
+        agents.truncate(MAX_AGENTS);
+        let (agents, figures): (Vec<_>, Vec<_>) = agents.into_iter().unzip();
+        let rows = Figure::ALL.map(|figure| Row::of(figure, &figures)).into();
+        Ok(Self { agents, rows })
+    }
+
+    /// The agents that have had calls, the one with the most calls first.
+    #[must_use]
+    pub fn agents(&self) -> &[String] {
+        &self.agents
+    }
+
+    /// As JSON: the `agents`, and `rows` with a cell for each of them.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({ "agents": self.agents, "rows": self.rows.iter().map(|row| row.json(&self.agents)).collect::<Vec<_>>() })
+    }
+
+    /// As a table, and under it what its numbers mean.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let head: Vec<String> = [String::new()].into_iter().chain(self.agents.iter().cloned()).collect();
+        let lines: Vec<Vec<String>> =
+            [head].into_iter().chain(self.rows.iter().map(|row| row.texts(&self.agents))).collect();
+        let columns = self.agents.len() + 1;
+        let width = |n: usize| lines.iter().map(|line| line[n].chars().count()).max().unwrap_or_default();
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut text = String::new();
+        for line in &lines {
+            let cells = line
+                .iter()
+                .enumerate()
+                .map(|(n, cell)| format!("{cell:width$}", width = widths.get(n).copied().unwrap_or_default()));
+            text += cells.collect::<Vec<_>>().join("  ").trim_end();
+            text.push('\n');
+        }
+        text + "\nIn brackets: where the true figure is in 95 of 100 cases. Figures differ if these do not overlap. Behind them: the count.\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an instance answers, with two agents: `calls` and `turns`, `no_matches`, and waits of at most 1 s.
+    fn metrics(agents: [(&str, u64, u64, u64, u64); 2]) -> String {
+        let of = |(name, calls, turns, no_matches, quick): (&str, u64, u64, u64, u64)| {
+            format!(
+                "dialbridge_calls_total{{agent=\"{name}\",edition=\"cx\"}} {calls}\n\
+                 dialbridge_turns_total{{agent=\"{name}\",edition=\"cx\",input=\"audio\"}} {turns}\n\
+                 dialbridge_no_matches_total{{agent=\"{name}\",edition=\"cx\"}} {no_matches}\n\
+                 dialbridge_turn_seconds_bucket{{le=\"1.0\",agent=\"{name}\",edition=\"cx\"}} {quick}\n\
+                 dialbridge_turn_seconds_bucket{{le=\"2.0\",agent=\"{name}\",edition=\"cx\"}} {turns}\n\
+                 dialbridge_turn_seconds_bucket{{le=\"+Inf\",agent=\"{name}\",edition=\"cx\"}} {turns}\n\
+                 dialbridge_call_seconds_sum{{agent=\"{name}\",edition=\"cx\"}} {}\n\
+                 dialbridge_call_seconds_bucket{{le=\"60.0\",agent=\"{name}\",edition=\"cx\"}} {calls}\n\
+                 dialbridge_call_seconds_bucket{{le=\"+Inf\",agent=\"{name}\",edition=\"cx\"}} {calls}\n",
+                calls * 40
+            )
+        };
+        "dialbridge_build_info{version=\"1\"} 1\n".to_owned() + &agents.map(of).concat() + "# EOF\n"
+    }
+
+    fn says(comparison: &Comparison, figure: &str) -> String {
+        let json = comparison.json();
+        let row = json["rows"].as_array().unwrap().iter().find(|row| row["figure"] == figure).unwrap();
+        row["says"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_difference_beyond_chance_is_told_and_so_is_one_that_may_be_chance() {
+        let texts = [metrics([("new-sales", 60, 300, 30, 40), ("sales", 1_200, 6_000, 180, 5_400)])];
+        let comparison = Comparison::of(&texts).unwrap();
+        assert_eq!(comparison.agents(), ["sales", "new-sales"]);
+        assert_eq!(says(&comparison, "no-match"), "more with new-sales than with sales");
+        assert_eq!(says(&comparison, "wait, median"), "longer with new-sales than with sales");
+        assert_eq!(says(&comparison, "no-input"), "no difference beyond chance");
+        let cell = &comparison.json()["rows"][2]["cells"][1];
+        assert_eq!((&cell["count"], &cell["of"], &cell["value"]), (&30.into(), &300.into(), &10.0.into()));
+        assert_eq!(cell["text"], "10 (7.1 to 13.9), 30");
+    }
+
+    #[test]
+    fn few_calls_tell_nothing_and_say_so() {
+        let comparison = Comparison::of(&[metrics([("a", 10, 20, 2, 10), ("b", 9, 18, 4, 9)])]).unwrap();
+        assert_eq!(says(&comparison, "no-match"), "too few turns to tell");
+        assert_eq!(says(&comparison, "failed"), "too few calls to tell");
+        assert_eq!(says(&comparison, "length, median"), "too few calls to tell");
+        assert_eq!(says(&comparison, "calls"), "");
+    }
+
+    #[test]
+    fn instances_are_summed_up_and_the_table_has_a_column_for_each_agent() {
+        let one = metrics([("sales", 100, 500, 20, 450), ("support", 50, 100, 50, 10)]);
+        let table = Comparison::of(&[one.clone(), one]).unwrap().table();
+        let lines: Vec<&str> = table.lines().collect();
+        assert!(lines[0].trim_start().starts_with("sales") && lines[0].ends_with("support"), "{table}");
+        assert!(lines[1].starts_with("calls") && lines[1].contains("200") && lines[1].contains("100"), "{table}");
+        assert!(table.contains("more with support than with sales"), "{table}");
+        assert!(table.contains("up to 1 s"), "{table}");
+        assert!(table.contains("40 s"), "{table}");
+    }
+
+    #[test]
+    fn an_agent_without_calls_has_no_column() {
+        let comparison = Comparison::of(&[metrics([("a", 10, 20, 2, 10), ("b", 0, 0, 0, 0)])]).unwrap();
+        assert_eq!(comparison.agents(), ["a"]);
+        assert_eq!(says(&comparison, "no-match"), "");
+    }
+
+    #[test]
+    fn what_is_no_answer_of_metrics_is_told() {
+        let good = metrics([("a", 1, 1, 0, 1), ("b", 1, 1, 0, 1)]);
+        let told = |text: &str| Comparison::of(&[good.clone(), text.to_owned()]).unwrap_err();
+        assert_eq!(told("<html>"), (1, "the answer is no metrics: <html>".to_owned()));
+        assert_eq!(told("go_goroutines 8\n").0, 1);
+        assert_eq!(told("").1, "the answer has no metrics of dialbridge's");
+    }
+}

@@ -1,0 +1,291 @@
+//! The rows of the comparison: a figure of each agent, and whether the agents differ in it.
+
+use serde_json::{Value, json};
+
+use super::figures::{AgentFigures, Bucket, Times};
+use super::interval::{Interval, ranks, real, wilson};
+
+/// With fewer turns or calls than this, equal figures say nothing.
+const MIN_SAMPLES: u64 = 30;
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Figure {
+    Calls,
+    Turns,
+    NoMatch,
+    NoInput,
+    BargeIns,
+    Completed,
+    ToPerson,
+    Failed,
+    WaitMedian,
+    WaitP95,
+    LengthMedian,
+    LengthMean,
+}
+
+impl Figure {
+    pub(super) const ALL: [Self; 12] = [
+        Self::Calls,
+        Self::Turns,
+        Self::NoMatch,
+        Self::NoInput,
+        Self::BargeIns,
+        Self::Completed,
+        Self::ToPerson,
+        Self::Failed,
+        Self::WaitMedian,
+        Self::WaitP95,
+        Self::LengthMedian,
+        Self::LengthMean,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Turns => "turns",
+            Self::NoMatch => "no-match",
+            Self::NoInput => "no-input",
+            Self::BargeIns => "barge-ins",
+            Self::Completed => "completed",
+            Self::ToPerson => "to a person",
+            Self::Failed => "failed",
+            Self::WaitMedian => "wait, median",
+            Self::WaitP95 => "wait, 95 %",
+            Self::LengthMedian => "length, median",
+            Self::LengthMean => "length, mean",
+        }
+    }
+
+    /// Of what a rate is, or what a time is measured on.
+    fn unit(self) -> &'static str {
+        match self {
+            Self::NoMatch | Self::NoInput | Self::BargeIns | Self::WaitMedian | Self::WaitP95 => "turns",
+            Self::Calls
+            | Self::Turns
+            | Self::Completed
+            | Self::ToPerson
+            | Self::Failed
+            | Self::LengthMedian
+            | Self::LengthMean => "calls",
+        }
+    }
+
+    /// What a higher value is.
+    fn is_higher(self) -> &'static str {
+        match self {
+            Self::WaitMedian | Self::WaitP95 | Self::LengthMedian | Self::LengthMean => "longer",
+            Self::Calls
+            | Self::Turns
+            | Self::NoMatch
+            | Self::NoInput
+            | Self::BargeIns
+            | Self::Completed
+            | Self::ToPerson
+            | Self::Failed => "more",
+        }
+    }
+
+    fn of(self, figures: &AgentFigures) -> Option<Cell> {
+        let AgentFigures { calls, turns, .. } = *figures;
+        match self {
+            Self::Calls => Some(Cell::Count(calls)),
+            Self::Turns => Some(Cell::Count(turns)),
+            Self::NoMatch => Cell::rate(figures.no_matches, turns),
+            Self::NoInput => Cell::rate(figures.no_inputs, turns),
+            Self::BargeIns => Cell::rate(figures.barge_ins, turns),
+            Self::Completed => Cell::rate(figures.completed, calls),
+            Self::ToPerson => Cell::rate(figures.to_person, calls),
+            Self::Failed => Cell::rate(figures.failed, calls),
+            Self::WaitMedian => Cell::quantile(&figures.waits, 0.5),
+            Self::WaitP95 => Cell::quantile(&figures.waits, 0.95),
+            Self::LengthMedian => Cell::quantile(&figures.lengths, 0.5),
+            Self::LengthMean => figures.lengths.mean().map(Cell::Mean),
+        }
+    }
+}
+
+/// A figure of one agent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Cell {
+    Count(u64),
+    /// So many of so many.
+    Rate {
+        count: u64,
+        of: u64,
+        interval: Interval,
+    },
+    /// A quantile is in the bucket `at`, and with its interval in all from `low` to `high`.
+    Quantile {
+        at: Bucket,
+        low: Bucket,
+        high: Bucket,
+        of: u64,
+    },
+    /// A mean, in seconds. Its interval is not known.
+    Mean(f64),
+}
+
+impl Cell {
+    fn rate(count: u64, of: u64) -> Option<Self> {
+        (of > 0).then(|| Self::Rate { count, of, interval: wilson(count, of) })
+    }
+
+    fn quantile(times: &Times, quantile: f64) -> Option<Self> {
+        let of = times.count();
+        let Interval { low, high } = ranks(quantile, of);
+        let at = times.bucket_of(quantile * real(of))?;
+        Some(Self::Quantile { at, low: times.bucket_of(low)?, high: times.bucket_of(high)?, of })
+    }
+
+    /// The interval, and of how many it is.
+    fn interval(self) -> Option<(Interval, u64)> {
+        match self {
+            Self::Rate { interval, of, .. } => Some((interval, of)),
+            Self::Quantile { low, high, of, .. } => {
+                Some((Interval { low: low.from, high: high.to.unwrap_or(f64::INFINITY) }, of))
+            }
+            Self::Count(_) | Self::Mean(_) => None,
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::Count(count) => count.to_string(),
+            Self::Rate { count, of, interval } => {
+                let value = short(100.0 * real(count) / real(of));
+                format!("{value} ({} to {}), {count}", short(100.0 * interval.low), short(100.0 * interval.high))
+            }
+            Self::Quantile { at, low, high, .. } if (low, high) == (at, at) => range(at),
+            Self::Quantile { at, low, high, .. } => {
+                format!("{} ({})", range(at), range(Bucket { from: low.from, to: high.to }))
+            }
+            Self::Mean(seconds) => format!("{} s", short(seconds)),
+        }
+    }
+
+    fn json(self) -> Value {
+        let mut json = match self {
+            Self::Count(count) => json!({ "count": count }),
+            Self::Rate { count, of, interval } => json!({
+                "count": count, "of": of, "value": rounded(100.0 * real(count) / real(of)),
+                "low": rounded(100.0 * interval.low), "high": rounded(100.0 * interval.high),
+            }),
+            Self::Quantile { at, low, high, of } => {
+                json!({ "of": of, "above": at.from, "upTo": at.to, "low": low.from, "high": high.to })
+            }
+            Self::Mean(seconds) => json!({ "value": rounded(seconds) }),
+        };
+        json["text"] = self.text().into();
+        json
+    }
+}
+
+/// What the intervals of a row say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    /// There are no two intervals.
+    NotCompared,
+    /// The intervals overlap.
+    Alike,
+    /// The intervals overlap, and are wide because there are few turns or calls.
+    TooFew,
+    /// Pairs of agents, by their place: the first one's interval is above the second one's.
+    Differs(Vec<(usize, usize)>),
+}
+
+/// A figure of all agents.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    figure: Figure,
+    cells: Vec<Option<Cell>>,
+    verdict: Verdict,
+}
+
+impl Row {
+    pub(super) fn of(figure: Figure, agents: &[AgentFigures]) -> Self {
+        let cells: Vec<Option<Cell>> = agents.iter().map(|agent| figure.of(agent)).collect();
+        let verdict = verdict(&cells);
+        Self { figure, cells, verdict }
+    }
+
+    /// The name, the text of each agent, and what the intervals say.
+    pub(super) fn texts(&self, agents: &[String]) -> Vec<String> {
+        let cells = self.cells.iter().map(|cell| cell.map_or("-".to_owned(), Cell::text));
+        [self.title()].into_iter().chain(cells).chain([self.says(agents)]).collect()
+    }
+
+    pub(super) fn json(&self, agents: &[String]) -> Value {
+        let verdict = match self.verdict {
+            Verdict::NotCompared => Value::Null,
+            Verdict::Alike => "alike".into(),
+            Verdict::TooFew => "too-few".into(),
+            Verdict::Differs(_) => "differs".into(),
+        };
+        json!({
+            "figure": self.figure.name(), "title": self.title(), "verdict": verdict, "says": self.says(agents),
+            "cells": self.cells.iter().map(|cell| cell.map(Cell::json)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn title(&self) -> String {
+        let is_rate = self.cells.iter().flatten().any(|cell| matches!(cell, Cell::Rate { .. }));
+        let of = if is_rate { format!(", of 100 {}", self.figure.unit()) } else { String::new() };
+        self.figure.name().to_owned() + &of
+    }
+
+    fn says(&self, agents: &[String]) -> String {
+        let name = |n: usize| agents.get(n).map_or("", String::as_str);
+        match &self.verdict {
+            Verdict::NotCompared => String::new(),
+            Verdict::Alike => "no difference beyond chance".to_owned(),
+            Verdict::TooFew => format!("too few {} to tell", self.figure.unit()),
+            Verdict::Differs(pairs) => {
+                let pair = |(higher, lower): &(usize, usize)| {
+                    format!("{} with {} than with {}", self.figure.is_higher(), name(*higher), name(*lower))
+                };
+                pairs.iter().map(pair).collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
+}
+
+fn verdict(cells: &[Option<Cell>]) -> Verdict {
+    let known: Vec<(usize, Interval, u64)> = cells
+        .iter()
+        .enumerate()
+        .filter_map(|(n, cell)| cell.and_then(Cell::interval).map(|(interval, of)| (n, interval, of)))
+        .collect();
+    let above = |(higher, a, _): &(usize, Interval, u64)| {
+        let lower: Vec<(usize, usize)> =
+            known.iter().filter(|(_, b, _)| a.is_above(*b)).map(|(lower, ..)| (*higher, *lower)).collect();
+        lower
+    };
+    let pairs: Vec<(usize, usize)> = known.iter().flat_map(above).collect();
+    match known.iter().map(|(.., of)| *of).min() {
+        Some(_) if known.len() < 2 => Verdict::NotCompared,
+        None => Verdict::NotCompared,
+        Some(_) if !pairs.is_empty() => Verdict::Differs(pairs),
+        Some(0..MIN_SAMPLES) => Verdict::TooFew,
+        Some(MIN_SAMPLES..) => Verdict::Alike,
+    }
+}
+
+/// A bucket in seconds.
+fn range(Bucket { from, to }: Bucket) -> String {
+    match to {
+        Some(to) if from == 0.0 => format!("up to {to} s"),
+        Some(to) => format!("{from} to {to} s"),
+        None => format!("over {from} s"),
+    }
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+/// With one decimal at most.
+fn short(value: f64) -> String {
+    format!("{}", (value * 10.0).round() / 10.0)
+}

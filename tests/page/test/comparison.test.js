@@ -1,0 +1,75 @@
+// Agents side by side: the table of a service with two of them.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+
+import { isAccessible, skip } from '../support/accessible.js';
+import { Browser } from '../support/browser.js';
+import { record } from '../support/recording.js';
+import { screenshots } from '../support/screenshots.js';
+import { Service } from '../support/service.js';
+
+const AGENTS = `
+[agents.sales]
+dialogflow_agent = "lab:"
+share = { new-sales = 20 }
+
+[agents.new-sales]
+dialogflow_agent = "lab:"
+`;
+
+describe('agents side by side', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dialbridge-page-'));
+  let service;
+  let browser;
+  let tab;
+  before(async () => {
+    const [config, silence] = [join(folder, 'agents.toml'), join(folder, 'silence.wav')];
+    writeFileSync(config, AGENTS);
+    record(silence, [1]);
+    service = await Service.start({ DIALBRIDGE_CONFIG: config });
+    browser = await Browser.start({ microphone: silence });
+    await browser.microphone(service.origin, 'granted');
+    tab = await browser.tab();
+    await tab.open(`${service.origin}/`);
+    await tab.shows('#live', '0 live calls');
+  });
+  after(async () => {
+    await browser?.stop();
+    await service?.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function call(agent) {
+    await tab.get(`document.getElementById('agent').value = '${agent}'`);
+    await tab.click('#call');
+    await tab.shows('#conversation', 'Corner Bakery, good morning');
+    await tab.click('#hang-up');
+    await tab.until(`document.querySelector('#finished-list').innerText.includes('${agent}')`, 'the finished call');
+  }
+
+  it('are not there while only one has had calls', async () => {
+    await call('sales');
+    await tab.open(`${service.origin}/`);
+    await tab.shows('#live', '0 live calls');
+    assert.equal(await tab.get('document.getElementById("comparison").hidden'), true);
+  });
+
+  it('have a column each once both have had calls', async () => {
+    await call('new-sales');
+    await tab.until('!document.getElementById("comparison").hidden', 'the table', 20_000);
+    const rows = await tab.get('[...document.querySelectorAll("#comparison-table tr")].map(({ children }) => [...children].map(({ innerText }) => innerText))');
+    assert.deepEqual([...rows[0]].sort(), ['', '', 'new-sales', 'sales']);
+    assert.deepEqual(rows[1], ['calls', '1', '1', '']);
+    const noMatch = rows.find(([title]) => title === 'no-match, of 100 turns');
+    assert.match(noMatch[1], /^0 \(0 to [\d.]+\), 0$/);
+    assert.equal(noMatch[3], 'too few turns to tell');
+    assert.deepEqual(tab.complaints, []);
+    await screenshots(tab, 'comparison');
+  });
+
+  it('can be read by everybody', { skip }, () => isAccessible(tab, 'agents side by side'));
+});
