@@ -14,6 +14,8 @@ pub mod doctor;
 #[cfg(feature = "tools")]
 mod files;
 #[cfg(feature = "tools")]
+mod input;
+#[cfg(feature = "tools")]
 pub mod junit;
 #[cfg(all(feature = "lab", feature = "tools"))]
 pub mod numbers;

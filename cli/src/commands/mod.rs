@@ -62,6 +62,10 @@ pub const CONFIG: u8 = 78;
 #[cfg(feature = "lab")]
 const USAGE: u8 = 64;
 
+/// A shell's exit code for a program that was interrupted from the keyboard.
+#[cfg(feature = "tools")]
+const INTERRUPTED: u8 = 130;
+
 /// How lines of the log on stderr are written.
 #[cfg(feature = "lab")]
 fn log_style() -> LineStyle {
