@@ -19,3 +19,5 @@ mod input;
 pub mod junit;
 #[cfg(all(feature = "lab", feature = "tools"))]
 pub mod numbers;
+#[cfg(feature = "lab")]
+mod progress;

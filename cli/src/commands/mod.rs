@@ -31,6 +31,8 @@ pub mod load_agent;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 mod load_processes;
 #[cfg(all(feature = "lab", target_os = "linux"))]
+mod load_progress;
+#[cfg(all(feature = "lab", target_os = "linux"))]
 mod load_report;
 #[cfg(feature = "lab")]
 mod local_stack;

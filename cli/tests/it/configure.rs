@@ -317,7 +317,7 @@ async fn at_a_terminal_no_secret_is_shown_while_it_is_typed() {
 async fn at_a_terminal_that_cannot_draw_lines_are_read_and_no_secret_is_shown() {
     let (folder, lab) = (folder("no-drawing"), Lab::start().await);
     let mut command = configure(&folder, &lab);
-    command.args(["--dialogflow-agent", AGENT, "--unchecked"]).env("TERM", "dumb");
+    command.args(["--dialogflow-agent", AGENT, "--unchecked"]);
     let shown = tokio::task::spawn_blocking(move || {
         let mut terminal = Terminal::without_drawing(command);
         terminal.answer("DIALOGFLOW_AGENT (", "");

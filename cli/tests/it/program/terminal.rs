@@ -29,14 +29,25 @@ pub(crate) struct Terminal {
 const SIZE: Winsize = Winsize { ws_row: 40, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
 
 impl Terminal {
-    /// A terminal that can draw, without colours.
+    /// A terminal that can draw, whose user wants no colours.
     pub(crate) fn start(mut command: Command) -> Self {
         command.env("TERM", "xterm-256color").env("NO_COLOR", "1");
-        Self::without_drawing(command)
+        Self::open(command)
     }
 
-    /// A terminal for lines alone, unless the command names one that can draw.
+    /// A terminal that can draw, with colours.
+    pub(crate) fn in_colours(mut command: Command) -> Self {
+        command.env("TERM", "xterm-256color");
+        Self::open(command)
+    }
+
+    /// A terminal for lines alone.
     pub(crate) fn without_drawing(mut command: Command) -> Self {
+        command.env("TERM", "dumb");
+        Self::open(command)
+    }
+
+    fn open(mut command: Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
