@@ -138,6 +138,9 @@ pub struct DemoArgs {
     /// The least severity of the service's own log, which goes to the error output
     #[arg(long, value_name = "LEVEL", default_value = "warning")]
     pub log_level: String,
+    /// Print only whether the call went as its script says, and errors: neither the timeline nor how long the call lasts
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// Options of `call`
@@ -176,6 +179,10 @@ pub struct CallArgs {
     /// Print one JSON object instead of lines
     #[arg(long)]
     pub json: bool,
+    /// Print only results and errors. Of a call it leaves out the timeline and how long the call lasts: the exit code is its
+    /// result. Of a load it leaves out the bar and the line of each run: the table is its result
+    #[arg(short, long)]
+    pub quiet: bool,
     /// Make something fail; may be given several times. At Twilio or on the way to it: break@MS, deaf@MS, late@MS+MS,
     /// lost@MS+MS, no-marks, garbage, asks-twice. At the agent, once, at the first utterance (this starts a service and
     /// an agent of its own): reset, refused-stream, stall, goaway, cut, down+MS, unavailable, resource-exhausted,

@@ -14,6 +14,10 @@ pub mod doctor;
 #[cfg(feature = "tools")]
 mod files;
 #[cfg(feature = "tools")]
+mod input;
+#[cfg(feature = "tools")]
 pub mod junit;
 #[cfg(all(feature = "lab", feature = "tools"))]
 pub mod numbers;
+#[cfg(feature = "lab")]
+mod progress;

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{CallEvent, CallEventKind, CallRecord, When};
 use dialbridge_runner::telemetry::clock::WallClock;
@@ -12,7 +14,9 @@ use dialbridge_tests::{
 use ring::hmac;
 use serde_json::Value;
 
-const SECRET: &str = "the-events-secret";
+const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+const OLD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 const TALK: &str = r#"
     [start]
@@ -55,15 +59,14 @@ fn kinds(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["type"].as_str().unwrap().strip_prefix("dialbridge.call.").unwrap()).collect()
 }
 
-/// Whether its signature is the one that `docs/operations.md` describes.
+/// Whether its signature is that of Standard Webhooks, as their libraries check it.
 fn is_signed(posted: &Posted, secret: &str) -> bool {
-    let header = posted.headers["dialbridge-signature"].to_str().unwrap();
-    let mut parts = header.split(',');
-    let seconds = parts.next().unwrap().strip_prefix("t=").unwrap();
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    let signed = [format!("{seconds}.").as_bytes(), &posted.body].concat();
-    let expected: String = hmac::sign(&key, &signed).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    parts.any(|part| part == format!("v1={expected}"))
+    let header = |name: &str| posted.headers[name].to_str().unwrap();
+    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let signed =
+        [format!("{}.{}.", header("webhook-id"), header("webhook-timestamp")).as_bytes(), &posted.body].concat();
+    let expected = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), &signed);
+    header("webhook-signature").split(' ').any(|part| part == format!("v1,{}", STANDARD.encode(expected)))
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,7 +81,7 @@ async fn a_call_sends_its_events_in_order_signed_and_as_cloudevents() {
             (request.path.as_str(), &request.headers["content-type"]),
             ("/hook", &"application/cloudevents-batch+json".parse().unwrap())
         );
-        assert!(is_signed(request, SECRET) && !is_signed(request, "another"));
+        assert!(is_signed(request, SECRET) && !is_signed(request, OLD_SECRET));
     }
     let events = events(&posted);
     let mut course = kinds(&events);
@@ -138,8 +141,9 @@ async fn events_that_are_not_taken_at_once_come_again_with_the_same_ids_and_in_o
     assert_eq!(posted[0].body, posted[4].body, "the same batch until it is taken");
     assert!(posted.iter().all(|posted| is_signed(posted, SECRET)));
     let stamps: BTreeSet<&str> =
-        posted[..5].iter().map(|posted| posted.headers["dialbridge-signature"].to_str().unwrap()).collect();
+        posted[..5].iter().map(|posted| posted.headers["webhook-signature"].to_str().unwrap()).collect();
     assert!(stamps.len() >= 3, "each attempt is signed at its own time: {stamps:?}");
+    assert!(posted[..5].iter().all(|again| again.headers["webhook-id"] == posted[0].headers["webhook-id"]));
     let taken = events(&posted[4..]);
     let sequence: Vec<String> = taken.iter().map(|event| event["sequence"].as_str().unwrap().to_owned()).collect();
     let expected: Vec<String> = (1..=taken.len()).map(|n| format!("{n:010}")).collect();
@@ -240,8 +244,9 @@ async fn at_the_default_level_nothing_personal_is_told_and_other_levels_tell_wha
 #[tokio::test(start_paused = true)]
 async fn each_agent_has_its_own_webhook_or_none() {
     let file = "[agents.a]\nevent_webhook_url = \"http://a.test/\"\n[agents.b]\nevent_webhook_url = \"http://b.test/\"\n\
-                event_webhook_secret = \"new,old\"\n[agents.c]\n";
-    let harness = Harness::with(script(TALK)).file(file).start();
+                event_webhook_secret = \"SECRETS\"\n[agents.c]\n";
+    let file = file.replace("SECRETS", &format!("{SECRET},{OLD_SECRET}"));
+    let harness = Harness::with(script(TALK)).file(&file).start();
     let (a, b) = (Collector::start(&harness.pipes, "a.test:80"), Collector::start(&harness.pipes, "b.test:80"));
     for agent in ["a", "b", "c"] {
         let mut plan = harness.plan(vec![hang_up(When::AgentSilent(300))]);
@@ -254,8 +259,8 @@ async fn each_agent_has_its_own_webhook_or_none() {
         assert_eq!(kinds(&events), ["started", "intent", "turn", "ended"]);
         assert!(events.iter().all(|event| event["data"]["agent"] == agent));
     }
-    assert!(a.posted().iter().all(|posted| !posted.headers.contains_key("dialbridge-signature")));
-    assert!(b.posted().iter().all(|posted| is_signed(posted, "new") && is_signed(posted, "old")));
+    assert!(a.posted().iter().all(|posted| !posted.headers.contains_key("webhook-signature")));
+    assert!(b.posted().iter().all(|posted| is_signed(posted, SECRET) && is_signed(posted, OLD_SECRET)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,7 +39,7 @@ async fn load(
 
     let twilio = SimulatedTwilio::new(Account::new(Some(TOKEN)), Net::Tcp);
     let plan = Plan { voice_url: format!("{url}/twiml"), calls: CALLS, ramp: 50, speech };
-    let load = Load::begin(&twilio, &plan).await.unwrap();
+    let load = Load::begin(&twilio, &plan, drop).await.unwrap();
     agent.begin();
     load.open_window();
     // Long enough for an utterance of a caller who goes on.

@@ -23,6 +23,7 @@ use super::held_lines::{HOLD, HeldLines};
 use super::local_stack::LocalStack;
 use super::timeline::{Timeline, say, stereo};
 use crate::args::CallArgs;
+use crate::progress::{Output, Progress};
 use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// How many events may wait to be printed.
@@ -69,28 +70,30 @@ pub async fn run(args: &CallArgs) -> ExitCode {
     }
     let plan = CallPlan { faults: faults.call, ..plan };
     let (watch, mut watched) = mpsc::channel(QUEUE);
+    let output = Output::of(args.json, args.quiet);
     let printing = async {
+        let progress = Progress::clock(output, "The call lasts");
         let (began, mut timeline, mut held) = (Instant::now(), Timeline::default(), HeldLines::default());
         let mut looks = tokio::time::interval(HOLD);
         loop {
             tokio::select! {
                 seen = watched.recv() => {
                     let Some(seen) = seen else { break };
-                    if let Some((who, what)) = timeline.described(&seen).filter(|_| !args.json) {
+                    if let Some((who, what)) = timeline.described(&seen).filter(|_| output == Output::Lines) {
                         held.add(seen.at_ms, who, &what);
                     }
                 }
-                _ = looks.tick() => held.print_due(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)),
+                _ = looks.tick() => held.print_due(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), &progress),
             }
         }
-        held.print_rest();
+        held.print_rest(&progress);
     };
     let (record, ()) = tokio::join!(twilio.call(CallPlan { watch: Some(watch), ..plan }), printing);
     if let Some(out) = &args.out {
         if let Err(error) = std::fs::write(out, stereo(&record)) {
             return log_and_exit(&format!("{}: {error}", out.display()), 1);
         }
-        if !args.json {
+        if output == Output::Lines {
             say(&format!("The call's audio is in {} (left the caller, right the agent).", out.display()));
         }
     }

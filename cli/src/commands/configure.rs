@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use super::CONFIG;
+use super::{CONFIG, INTERRUPTED};
 use crate::args::Cli;
 use crate::configure::{Configure, ConfigureArgs, ConfigureError};
 use crate::doctor::Tools;
@@ -13,9 +13,6 @@ use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// `EX_NOINPUT` of sysexits.
 const NO_INPUT: u8 = 66;
-
-/// A shell's exit code for a program that was interrupted from the keyboard.
-const INTERRUPTED: u8 = 130;
 
 /// Runs `configure`.
 pub async fn run(args: &ConfigureArgs) -> ExitCode {
@@ -31,7 +28,7 @@ pub async fn run(args: &ConfigureArgs) -> ExitCode {
     let matches = matches.subcommand_matches("configure").cloned().unwrap_or_default();
     let configured = tokio::select! {
         configured = Configure::new(args, &matches, tools).run() => configured,
-        // Dropping the future gives the terminal its echo back.
+        // Dropping the future gives the terminal back as it was.
         _ = tokio::signal::ctrl_c() => return log_and_exit(if args.run { "interrupted" } else { "interrupted; nothing was written" }, INTERRUPTED),
     };
     match configured {

@@ -15,6 +15,7 @@ use super::local_stack::LocalStack;
 use super::timeline::{Timeline, reported, say, stereo};
 use super::{CONFIG, USAGE};
 use crate::args::DemoArgs;
+use crate::progress::{Output, Progress};
 use dialbridge_runner::call::watch::Observed;
 use dialbridge_runner::settings::Severity;
 use dialbridge_runner::telemetry::log::{self, log_and_exit};
@@ -27,12 +28,17 @@ pub async fn run(args: &DemoArgs) -> ExitCode {
     let Some(level) = Severity::parse(&args.log_level) else {
         return log_and_exit("--log-level can be debug, info, warning or error", CONFIG);
     };
-    log::start(level, super::log_style(), std::io::stderr);
     let faults = match Faults::parse(&args.faults) {
         Ok(faults) => faults,
         Err(why) => return log_and_exit(&why, USAGE),
     };
-    match play(args, faults).await {
+    let output = Output::of(false, args.quiet);
+    let progress = Progress::clock(output, "The call lasts");
+    let beside = progress.clone();
+    log::start(level, super::log_style(), move || beside.stderr());
+    let played = play(args, faults, Printer { output, progress: progress.clone() }).await;
+    progress.end();
+    match played {
         Ok(faults) if faults.is_empty() => {
             say("The call went as its script says: three turns, a barge-in, a hand-off to a person.");
             ExitCode::SUCCESS
@@ -43,7 +49,7 @@ pub async fn run(args: &DemoArgs) -> ExitCode {
 }
 
 /// Starts everything, plays the call and returns what went wrong.
-async fn play(args: &DemoArgs, faults: Faults) -> Result<Vec<String>, String> {
+async fn play(args: &DemoArgs, faults: Faults, printer: Printer) -> Result<Vec<String>, String> {
     let edition = args.edition;
     let stack = LocalStack::start(&faults, edition, args.record.as_deref()).await?;
     let (url, twilio) = (&stack.url, &stack.twilio);
@@ -51,13 +57,14 @@ async fn play(args: &DemoArgs, faults: Faults) -> Result<Vec<String>, String> {
     // A CES agent is reached over WebSockets, unless something else is set.
     let carriers = if edition == Edition::Ces { "HTTP, WebSockets" } else { "HTTP, WebSocket, gRPC" };
     let edition = edition.name().to_uppercase();
-    say(&format!("A call to the lab's {edition} agent, through {url}: {carriers}, REST. It takes half a minute."));
+    printer
+        .say(&format!("A call to the lab's {edition} agent, through {url}: {carriers}, REST. It takes half a minute."));
     let (watch, watched) = mpsc::channel(QUEUE);
     let plan = CallPlan { watch: Some(watch), faults: faults.call, ..CallPlan::new(format!("{url}/twiml"), steps()?) };
-    let (record, reports) = tokio::join!(twilio.call(plan), print(watched, stack.observed));
+    let (record, reports) = tokio::join!(twilio.call(plan), printer.print(watched, stack.observed));
 
     std::fs::write(&args.out, stereo(&record)).map_err(|error| format!("{}: {error}", args.out.display()))?;
-    say(&format!("The call's audio is in {} (left the caller, right the agent).", args.out.display()));
+    printer.say(&format!("The call's audio is in {} (left the caller, right the agent).", args.out.display()));
     Ok(shortcomings(&record, &reports))
 }
 
@@ -74,36 +81,55 @@ fn steps() -> Result<Vec<CallerStep>, String> {
     ])
 }
 
-/// Prints both sides' events as they come, until the call is over; returns the service's reports.
-async fn print(mut watched: mpsc::Receiver<CallEvent>, mut observed: mpsc::Receiver<Observed>) -> Vec<Report> {
-    let began = Instant::now();
-    let mut reports = Vec::new();
-    let (mut timeline, mut held) = (Timeline::default(), HeldLines::default());
-    let mut looks = tokio::time::interval(HOLD);
-    let ms = |at: Instant| u64::try_from((at - began).as_millis()).unwrap_or(u64::MAX);
-    let mut note = |seen: Observed, held: &mut HeldLines| {
-        if let Some((who, what)) = reported(&seen.report) {
-            held.add(ms(seen.at), who, &what);
+/// Prints the call, unless the results alone are wanted.
+struct Printer {
+    output: Output,
+    progress: Progress,
+}
+
+impl Printer {
+    fn say(&self, text: &str) {
+        if !self.output.is_quiet() {
+            self.progress.aside(|| say(text));
         }
-        reports.push(seen.report);
-    };
-    loop {
-        tokio::select! {
-            Some(seen) = observed.recv() => note(seen, &mut held),
-            seen = watched.recv() => {
-                let Some(seen) = seen else { break };
-                if let Some((who, what)) = timeline.described(&seen) {
-                    held.add(seen.at_ms, who, &what);
-                }
+    }
+
+    /// Prints both sides' events as they come, until the call is over; returns the service's reports.
+    async fn print(
+        &self,
+        mut watched: mpsc::Receiver<CallEvent>,
+        mut observed: mpsc::Receiver<Observed>,
+    ) -> Vec<Report> {
+        let began = Instant::now();
+        let mut reports = Vec::new();
+        let (mut timeline, mut held) = (Timeline::default(), HeldLines::default());
+        let mut looks = tokio::time::interval(HOLD);
+        let ms = |at: Instant| u64::try_from((at - began).as_millis()).unwrap_or(u64::MAX);
+        let add = |at_ms: u64, line: Option<(&'static str, String)>, held: &mut HeldLines| {
+            if let Some((who, what)) = line.filter(|_| !self.output.is_quiet()) {
+                held.add(at_ms, who, &what);
             }
-            _ = looks.tick() => held.print_due(ms(Instant::now())),
+        };
+        let mut note = |seen: Observed, held: &mut HeldLines| {
+            add(ms(seen.at), reported(&seen.report), held);
+            reports.push(seen.report);
+        };
+        loop {
+            tokio::select! {
+                Some(seen) = observed.recv() => note(seen, &mut held),
+                seen = watched.recv() => {
+                    let Some(seen) = seen else { break };
+                    add(seen.at_ms, timeline.described(&seen), &mut held);
+                }
+                _ = looks.tick() => held.print_due(ms(Instant::now()), &self.progress),
+            }
         }
+        while let Ok(seen) = observed.try_recv() {
+            note(seen, &mut held);
+        }
+        held.print_rest(&self.progress);
+        reports
     }
-    while let Ok(seen) = observed.try_recv() {
-        note(seen, &mut held);
-    }
-    held.print_rest();
-    reports
 }
 
 fn shortcomings(record: &CallRecord, reports: &[Report]) -> Vec<String> {

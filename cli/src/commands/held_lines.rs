@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::timeline::{say, written};
+use crate::progress::Progress;
 
 /// How long a line is held back for earlier ones.
 pub(super) const HOLD: Duration = Duration::from_millis(100);
@@ -25,19 +26,25 @@ impl HeldLines {
     }
 
     /// Prints the lines that nothing earlier can come before, now that it is `now_ms`.
-    pub(super) fn print_due(&mut self, now_ms: u64) {
+    pub(super) fn print_due(&mut self, now_ms: u64, progress: &Progress) {
         let hold_ms = u64::try_from(HOLD.as_millis()).unwrap_or(u64::MAX);
-        self.take_until(now_ms.saturating_sub(hold_ms)).iter().for_each(|line| say(line));
+        print(&self.take_until(now_ms.saturating_sub(hold_ms)), progress);
     }
 
     /// Prints what is left.
-    pub(super) fn print_rest(mut self) {
-        self.take_until(u64::MAX).iter().for_each(|line| say(line));
+    pub(super) fn print_rest(mut self, progress: &Progress) {
+        print(&self.take_until(u64::MAX), progress);
     }
 
     fn take_until(&mut self, ms: u64) -> Vec<String> {
         let later = self.lines.split_off(&(ms, u64::MAX));
         std::mem::replace(&mut self.lines, later).into_values().collect()
+    }
+}
+
+fn print(lines: &[String], progress: &Progress) {
+    if !lines.is_empty() {
+        progress.aside(|| lines.iter().for_each(|line| say(line)));
     }
 }
 

@@ -15,8 +15,10 @@ use tokio::time::{Instant, sleep};
 
 use super::called::{first_token, voice_url};
 use super::load_processes::{AgentProcess, ServiceProcess, ServiceSpec, TOKEN};
-use super::load_report::{MaxFound, Report, Run, progress};
+use super::load_progress::{LoadProgress, Stage};
+use super::load_report::{MaxFound, Report, Run, note};
 use crate::args::{CallArgs, LoadArgs, LoadTarget};
+use crate::progress::Output;
 use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// `EX_USAGE` of sysexits.
@@ -41,10 +43,10 @@ pub(super) async fn run(args: &CallArgs) -> ExitCode {
         Err(why) => return log_and_exit(&why, USAGE),
     };
     raise_file_limit();
-    let is_json = args.json;
+    let output = setup.output;
     match alone(setup).await {
         Ok(report) => {
-            report.print(is_json);
+            report.print(output);
             if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(why) => log_and_exit(&why, 1),
@@ -71,6 +73,7 @@ async fn alone(setup: Setup) -> Result<Report, String> {
 #[derive(Debug, Clone)]
 struct Setup {
     load: LoadArgs,
+    output: Output,
     calls: u16,
     /// The voice-url of a running service.
     url: Option<String>,
@@ -128,6 +131,7 @@ impl Setup {
         let given = load.failing.then_some("MAX_FAILED_TURNS=0").into_iter();
         let given = given.chain(load.setting.iter().map(String::as_str));
         Ok(Self {
+            output: Output::of(args.json, args.quiet),
             calls: load.load.unwrap_or(1),
             url,
             token: first_token(args).map(ToOwned::to_owned),
@@ -185,11 +189,15 @@ impl Setup {
 
     /// Runs one load, and returns why it does not hold, if it does not.
     async fn run(&self, against: LoadTarget, round: u32, calls: u16) -> Result<(Run, Option<String>), String> {
-        progress(&format!("{calls} calls at {}", self.name(against)));
+        if !self.output.is_quiet() {
+            note(&format!("{calls} calls at {}", self.name(against)));
+        }
         let (measurement, complaints) = self.measure(against, calls).await?;
         let fails = measurement.fails(self.load.bound * 1_000);
         let run = Run { against: self.name(against).to_owned(), round, measurement, complaints };
-        progress(&run.in_a_line());
+        if !self.output.is_quiet() || !run.measurement.faults.is_none() {
+            note(&run.in_a_line());
+        }
         Ok((run, fails))
     }
 
@@ -232,9 +240,10 @@ impl Setup {
             (false, None) => CallerSpeech::Utterances,
         };
         let plan = Plan { voice_url: url, calls, ramp: self.load.ramp, speech };
-        let mut window = Window { setup: self, service: service.as_ref(), agent };
+        let progress = LoadProgress::new(self.output, self.name(against), calls);
+        let mut window = Window { setup: self, service: service.as_ref(), agent, progress };
         let idle_kib = window.service_usage()?.map_or(0, |usage| usage.resident_kib);
-        let load = Load::begin(&twilio, &plan).await?;
+        let load = Load::begin(&twilio, &plan, |up| window.progress.ramp(up)).await?;
         let readings = window.measure(load, Readings { calls, idle_kib, ..Readings::default() }).await?;
         if readings.agent.arrived == 0 {
             return Err(format!(
@@ -252,6 +261,7 @@ struct Window<'a> {
     setup: &'a Setup,
     service: Option<&'a ServiceProcess>,
     agent: AgentProcess,
+    progress: LoadProgress,
 }
 
 impl Window<'_> {
@@ -273,7 +283,7 @@ impl Window<'_> {
     }
 
     /// Waits for the end of the window, and samples the service's memory and files meanwhile.
-    async fn watch(&self, began: Instant, window: Duration) -> Result<Vec<Held>, String> {
+    async fn watch(&self, load: &Load, began: Instant, window: Duration) -> Result<Vec<Held>, String> {
         let mut held = Vec::new();
         loop {
             let passed = began.elapsed();
@@ -283,20 +293,23 @@ impl Window<'_> {
             if passed >= window {
                 return Ok(held);
             }
-            sleep(CHECK_INTERVAL.min(window - passed)).await;
+            let wait = CHECK_INTERVAL.min(window - passed);
+            self.progress.wait(load, Stage::Window, passed, wait, window).await;
         }
     }
 
     async fn measure(&mut self, load: Load, readings: Readings) -> Result<Readings, String> {
         let (options, pins) = (&self.setup.load, self.setup.pins);
-        sleep(Duration::from_secs(options.warm_up)).await;
+        let warm_up = Duration::from_secs(options.warm_up);
+        self.progress.wait(&load, Stage::WarmUp, Duration::ZERO, warm_up, warm_up).await;
         self.agent.begin().await?;
         load.open_window();
         let (before, began) = (self.used()?, Instant::now());
-        let held = self.watch(began, Duration::from_secs(options.seconds)).await?;
+        let held = self.watch(&load, began, Duration::from_secs(options.seconds)).await?;
         let (after, window) = (self.used()?, began.elapsed());
         let caller = load.close_window();
         let in_window = self.agent.report().await?;
+        self.progress.end();
         let caller = load.end(caller).await;
         let in_all = self.agent.report().await?;
         Ok(Readings {

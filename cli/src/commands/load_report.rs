@@ -8,6 +8,7 @@ use dialbridge_lab::load::{Held, Latency, Measurement};
 use serde::Serialize;
 
 use super::timeline::say;
+use crate::progress::Output;
 
 /// How much CPU others may use before the report warns of it, in percent of one core.
 const NOISE: f64 = 10.0;
@@ -51,8 +52,8 @@ pub(super) struct Report {
     pub(super) with_long_answers: bool,
 }
 
-/// Prints progress to standard error.
-pub(super) fn progress(text: &str) {
+/// Prints a line to standard error.
+pub(super) fn note(text: &str) {
     // A failed write means that nobody reads it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
@@ -93,8 +94,8 @@ impl MaxFound {
 }
 
 impl Report {
-    pub(super) fn print(&self, is_json: bool) {
-        if is_json {
+    pub(super) fn print(&self, output: Output) {
+        if output.is_json() {
             // This structure always serialises.
             say(&serde_json::to_string(self).unwrap_or_default());
         } else {

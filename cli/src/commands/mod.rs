@@ -33,6 +33,8 @@ pub mod load_agent;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 mod load_processes;
 #[cfg(all(feature = "lab", target_os = "linux"))]
+mod load_progress;
+#[cfg(all(feature = "lab", target_os = "linux"))]
 mod load_report;
 #[cfg(feature = "lab")]
 mod local_stack;
@@ -63,6 +65,10 @@ pub const CONFIG: u8 = 78;
 /// `EX_USAGE` of sysexits: the command line is wrong.
 #[cfg(feature = "lab")]
 const USAGE: u8 = 64;
+
+/// A shell's exit code for a program that was interrupted from the keyboard.
+#[cfg(feature = "tools")]
+const INTERRUPTED: u8 = 130;
 
 /// How lines of the log on stderr are written.
 #[cfg(feature = "lab")]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::timeline::say;
-use super::{CONFIG, USAGE};
+use super::{CONFIG, INTERRUPTED, USAGE};
 use crate::doctor::{Doctor, Options, Tools};
 use crate::numbers::{
     Account, IfChanged, KeptFile, NumberArgs, NumberCommand, NumberError, Routing, chosen, point, restore,
@@ -13,15 +13,23 @@ use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// Runs `number`.
 pub async fn run(args: &NumberArgs) -> ExitCode {
-    let done = match &args.command {
-        NumberCommand::List { .. } => list(args.command.settings()).await,
-        NumberCommand::Point { url, number, .. } => point_at(args.command.settings(), url, number.as_deref()).await,
-        NumberCommand::Restore { force, .. } => {
-            let if_changed = if *force { IfChanged::PutBack } else { IfChanged::Leave };
-            put_back(args.command.settings(), if_changed).await
-        }
+    let done = tokio::select! {
+        done = carry_out(&args.command) => done,
+        // Dropping the future gives the terminal back as it was.
+        _ = tokio::signal::ctrl_c() => return log_and_exit("interrupted", INTERRUPTED),
     };
     done.map_or_else(|error| exit_with(&error), |()| ExitCode::SUCCESS)
+}
+
+async fn carry_out(command: &NumberCommand) -> Result<(), NumberError> {
+    match command {
+        NumberCommand::List { .. } => list(command.settings()).await,
+        NumberCommand::Point { url, number, .. } => point_at(command.settings(), url, number.as_deref()).await,
+        NumberCommand::Restore { force, .. } => {
+            let if_changed = if *force { IfChanged::PutBack } else { IfChanged::Leave };
+            put_back(command.settings(), if_changed).await
+        }
+    }
 }
 
 /// Says why, and with which exit code.

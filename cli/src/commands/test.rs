@@ -1,6 +1,6 @@
 //! `test`: runs conversation files.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use super::CONFIG;
 use super::called::{first_of, voice_url};
 use crate::conversations::{
-    Coverage, Found, Mode, Run, RunningService, Summary, Surroundings, TestArgs, TestCommand, TestResult, import,
-    of_recordings, of_tape,
+    Coverage, Found, Mode, Run, RunningService, Summary, Surroundings, TestArgs, TestCommand, TestResult, Verdict,
+    import, of_recordings, of_tape,
 };
 use crate::doctor::is_loopback;
 use crate::junit;
+use crate::progress::{Output, Progress};
 use dialbridge_runner::settings::{Settings, Severity};
 
 /// `EX_USAGE` of sysexits: options that do not go together.
@@ -38,14 +39,17 @@ pub async fn run(args: &TestArgs) -> ExitCode {
         Ok(prepared) => prepared,
         Err((why, code)) => return log_and_exit(&why, code),
     };
-    log::start(Severity::Error, super::log_style(), std::io::stderr);
-    let summary = summary(&run, found, coverage, args.json).await;
+    let output = Output::of(args.json, args.quiet);
+    let progress = Progress::timed_bar(output);
+    let beside = progress.clone();
+    log::start(Severity::Error, super::log_style(), move || beside.stderr());
+    let summary = summary(&run, found, coverage, Results::new(output, progress)).await;
     if let Some(junit) = &args.junit
         && let Err(error) = std::fs::write(junit, summary.junit())
     {
         return log_and_exit(&format!("{}: {error}", junit.display()), BROKEN);
     }
-    say(&if args.json { format!("{:#}", summary.json()) } else { summary.lines() });
+    say(&if output.is_json() { format!("{:#}", summary.json()) } else { summary.lines() });
     match (summary.failed(), summary.broken()) {
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(BROKEN),
@@ -77,17 +81,20 @@ fn prepared(args: &TestArgs) -> Result<(Run, Found, Option<Coverage>), (String, 
 }
 
 /// Runs the files, and tells each result as it comes.
-async fn summary(run: &Run, found: Found, mut coverage: Option<Coverage>, is_json: bool) -> Summary {
+async fn summary(run: &Run, found: Found, mut coverage: Option<Coverage>, mut results: Results) -> Summary {
     let began = Instant::now();
-    let mut progress = Progress { is_json, summary: Summary { others: found.others, ..Summary::default() } };
+    results.summary.others = found.others;
+    results.show(found.files.len());
     for (path, why) in found.faults {
-        progress.done(TestResult::broken(&path, vec![why]), 0);
+        results.done(TestResult::broken(&path, vec![why]), 0);
     }
-    run.files(found.files, |result, count| progress.done(result, count)).await;
+    run.files(found.files, |result, count| results.done(result, count)).await;
+    results.progress.end();
+    let summary = results.summary;
     if let Some(coverage) = &mut coverage {
-        progress.summary.results.iter().filter_map(|result| result.seen.as_ref()).for_each(|call| coverage.add(call));
+        summary.results.iter().filter_map(|result| result.seen.as_ref()).for_each(|call| coverage.add(call));
     }
-    Summary { took: began.elapsed(), coverage, ..progress.summary }
+    Summary { took: began.elapsed(), coverage, ..summary }
 }
 
 /// Writes files instead of running them.
@@ -155,27 +162,36 @@ fn check_private(url: &str) -> Result<(), String> {
     Err(format!("ADMIN_TOKEN would go to {host} unencrypted: use https in --url, or leave the token out"))
 }
 
-/// Tells each result as it comes, and on a terminal how far the run has come.
-struct Progress {
-    is_json: bool,
+/// Prints each result as it comes, and on a terminal how far the run has come.
+struct Results {
+    output: Output,
+    progress: Progress,
     summary: Summary,
 }
 
-impl Progress {
+impl Results {
+    fn new(output: Output, progress: Progress) -> Self {
+        Self { output, progress, summary: Summary::default() }
+    }
+
     fn done(&mut self, result: TestResult, count: usize) {
-        let is_terminal = std::io::stderr().is_terminal();
-        if is_terminal {
-            // Erases the progress line.
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
-        if !self.is_json {
-            say(&result.lines());
+        let is_told = match self.output {
+            Output::Lines => true,
+            Output::ResultLines => result.verdict != Verdict::Passed || result.is_flaky(),
+            Output::Json | Output::ResultJson => false,
+        };
+        if is_told {
+            self.progress.aside(|| say(&result.lines()));
         }
         self.summary.results.push(result);
+        self.show(count);
+    }
+
+    /// Shows how many of `count` runs are done. A file with several tapes is several runs.
+    fn show(&self, count: usize) {
         let (done, wrong) = (self.summary.results.len(), self.summary.failed() + self.summary.broken());
-        if is_terminal && done < count {
-            let _ = write!(std::io::stderr(), "{done} of {count}, {wrong} wrong");
-        }
+        let count = count.max(done);
+        self.progress.show(done as u64, count as u64, format!("{done} of {count}, {wrong} wrong"));
     }
 }
 

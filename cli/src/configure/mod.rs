@@ -5,7 +5,6 @@ mod args;
 mod deploy;
 mod env_file;
 mod error;
-mod input;
 mod known;
 mod pasted;
 mod questions;
@@ -17,6 +16,7 @@ use std::path::Path;
 use clap::ArgMatches;
 
 use crate::doctor::{Doctor, Finding, Mark, Options, Tools};
+use crate::input::{Input, say};
 use dialbridge_runner::settings::{Platform, Settings};
 
 pub use args::ConfigureArgs;
@@ -24,8 +24,6 @@ pub use deploy::{APIS, BUILDER_ROLE, DEPLOYER_ROLES, FLAGS};
 pub use error::ConfigureError;
 
 use deploy::{DeployStep, Deployment, NOT_DEPLOYED, shell};
-pub(crate) use input::Input;
-use input::say;
 use known::GivenSettings;
 use questions::{CheckTarget, GROUPS, Group, Question};
 

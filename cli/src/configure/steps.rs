@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use super::deploy::DeployStep;
 use super::error::ConfigureError;
-use super::input::{Input, say};
+use crate::input::{Input, Lines, Terminal, say};
 
 /// What the user wants with a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,13 @@ enum Wish {
     Run,
     Skip,
     Stop,
+}
+
+/// How often a step has run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    NotYet,
+    Failed,
 }
 
 /// Runs each step after it was shown. Without an `input` it asks nothing, and the first step that fails is the last one.
@@ -29,9 +36,9 @@ pub(super) async fn run(
 ) -> Result<(), ConfigureError> {
     for (step, left) in steps.iter().zip((1..=steps.len()).rev()) {
         say(&format!("\n{}", step.shown()));
-        let mut question = "Run it? Enter: yes; s: skip it; q: stop: ";
+        let mut tried = Tried::NotYet;
         loop {
-            match wish(input.as_deref_mut(), question).await? {
+            match wish(input.as_deref_mut(), tried).await? {
                 Wish::Run => {}
                 Wish::Skip => break,
                 Wish::Stop => return Err(ConfigureError::Step(format!("stopped with {left} steps to go"))),
@@ -41,20 +48,41 @@ pub(super) async fn run(
                 return Err(ConfigureError::Step(format!("{why}; {left} steps are to go")));
             }
             say(&why);
-            question = "Run it again? Enter: yes; s: go on without it; q: stop: ";
+            tried = Tried::Failed;
         }
     }
     Ok(())
 }
 
-async fn wish(input: Option<&mut Input>, question: &str) -> Result<Wish, ConfigureError> {
-    let Some(input) = input else { return Ok(Wish::Run) };
+async fn wish(input: Option<&mut Input>, tried: Tried) -> Result<Wish, ConfigureError> {
+    let wish = match input {
+        None => Some(Wish::Run),
+        Some(Input::Terminal(terminal)) => chosen_wish(terminal, tried).await,
+        Some(Input::Lines(lines)) => typed_wish(lines, tried).await,
+    };
+    wish.ok_or_else(|| ConfigureError::Step("the input has ended".to_owned()))
+}
+
+async fn chosen_wish(terminal: &mut Terminal, tried: Tried) -> Option<Wish> {
+    let (question, run, skip) = match tried {
+        Tried::NotYet => ("Run this step?", "run it", "skip it"),
+        Tried::Failed => ("Run it again?", "run it again", "go on without it"),
+    };
+    let choices = [(Wish::Run, run), (Wish::Skip, skip), (Wish::Stop, "stop")];
+    let chosen = terminal.choose(question, choices.iter().map(|(_, words)| (*words).to_owned()).collect()).await?;
+    choices.get(chosen).map(|(wish, _)| *wish)
+}
+
+async fn typed_wish(lines: &mut Lines, tried: Tried) -> Option<Wish> {
+    let question = match tried {
+        Tried::NotYet => "Run it? Enter: yes; s: skip it; q: stop: ",
+        Tried::Failed => "Run it again? Enter: yes; s: go on without it; q: stop: ",
+    };
     loop {
-        let answer = input.ask(question).await.ok_or(ConfigureError::Step("the input has ended".to_owned()))?;
-        match answer.as_str() {
-            "" | "y" | "yes" => return Ok(Wish::Run),
-            "s" | "skip" | "n" | "no" => return Ok(Wish::Skip),
-            "q" | "quit" => return Ok(Wish::Stop),
+        match lines.ask(question).await?.as_str() {
+            "" | "y" | "yes" => return Some(Wish::Run),
+            "s" | "skip" | "n" | "no" => return Some(Wish::Skip),
+            "q" | "quit" => return Some(Wish::Stop),
             _ => {}
         }
     }

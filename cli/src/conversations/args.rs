@@ -53,6 +53,9 @@ pub struct TestArgs {
     /// Print one JSON document instead of lines
     #[arg(long)]
     pub json: bool,
+    /// Print only what went wrong and the summary: no line for a call that is as expected, and no bar
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// The commands of `test`: they write files

@@ -19,6 +19,25 @@ fn configure(folder: &Path, lab: &Lab) -> Command {
     command
 }
 
+/// What keys of a terminal send.
+const LEFT: &str = "\x1b[D";
+const HOME: &str = "\x1b[H";
+const DELETE: &str = "\x1b[3~";
+const BACKSPACE: &str = "\x7f";
+const ESC: &str = "\x1b";
+const CTRL_C: &str = "\x03";
+const CTRL_U: &str = "\x15";
+
+const HIDE_CURSOR: &str = "\x1b[?25l";
+const SHOW_CURSOR: &str = "\x1b[?25h";
+
+/// The value in the file that was written.
+fn written(folder: &Path, name: &str) -> String {
+    let file = fs::read_to_string(folder.join(".env")).unwrap();
+    let value = file.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    value.unwrap_or_else(|| panic!("{name}: {file}")).to_owned()
+}
+
 fn mode(file: &Path) -> u32 {
     fs::metadata(file).unwrap().permissions().mode() & 0o777
 }
@@ -264,27 +283,25 @@ async fn at_a_terminal_no_secret_is_shown_while_it_is_typed() {
     let command = configure(&folder, &lab);
     let shown = tokio::task::spawn_blocking(move || {
         let mut terminal = Terminal::start(command);
-        terminal.answer("[lab:]: ", "No Agent");
-        terminal.answer("[lab:]: ", "lab:");
-        terminal.answer("[en-US]: ", "");
+        terminal.answer("[lab:]:", "No Agent");
+        terminal.answer("[lab:]:", "lab:");
+        terminal.answer("[en-US]:", "");
         terminal.expect("ok       agent ");
         terminal.answer("TWILIO_ACCOUNT_SID (", &sid);
-        terminal.expect("auth token): ");
+        terminal.expect("auth token):");
         assert!(!terminal.has_echo(), "what is typed now is not shown");
         terminal.answer("", "planted-wrong-token");
         terminal.answer("TWILIO_API_KEY_SID (", "SK1");
         terminal.answer("TWILIO_API_KEY_SECRET (", "planted-key-secret");
         terminal.expect("fault    twilio-account ");
         terminal.answer("TWILIO_ACCOUNT_SID (", "");
-        terminal.answer("auth token) [as it is]: ", PLANTED_TOKEN);
-        terminal.expect("TWILIO_API_KEY_SID (");
-        assert!(terminal.has_echo(), "before the answer: the next question is for a secret again");
-        terminal.answer("", "");
+        terminal.answer("auth token) [as it is]:", PLANTED_TOKEN);
+        terminal.answer("TWILIO_API_KEY_SID (", "");
         terminal.answer("TWILIO_API_KEY_SECRET (", "");
         terminal.answer("END_OF_INTERACTION_URL (", "-");
         terminal.answer("MAX_CALLS (", "");
         terminal.answer("PUBLIC_URL (", "");
-        terminal.answer("all stay as they are: ", "");
+        terminal.answer("all stay as they are:", "");
         terminal.expect("No deploy: ");
         terminal.end()
     });
@@ -297,6 +314,100 @@ async fn at_a_terminal_no_secret_is_shown_while_it_is_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_a_terminal_that_cannot_draw_lines_are_read_and_no_secret_is_shown() {
+    let (folder, lab) = (folder("no-drawing"), Lab::start().await);
+    let mut command = configure(&folder, &lab);
+    command.args(["--dialogflow-agent", AGENT, "--unchecked"]);
+    let shown = tokio::task::spawn_blocking(move || {
+        let mut terminal = Terminal::without_drawing(command);
+        terminal.answer("DIALOGFLOW_AGENT (", "");
+        terminal.answer("DIALOGFLOW_LANGUAGE (", "");
+        terminal.answer("TWILIO_ACCOUNT_SID (", "");
+        terminal.expect("auth token): ");
+        assert!(!terminal.has_echo(), "what is typed now is not shown");
+        terminal.answer("", PLANTED_TOKEN);
+        for question in ["END_OF_INTERACTION_URL (", "MAX_CALLS (", "PUBLIC_URL ("] {
+            terminal.answer(question, "");
+        }
+        terminal.end()
+    });
+    let (shown, code) = shown.await.unwrap();
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains("planted") && !shown.contains('\x1b'), "{shown}");
+    assert_eq!(written(&folder, "TWILIO_AUTH_TOKEN"), PLANTED_TOKEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_a_terminal_lines_are_edited_with_the_keys_of_an_editor() {
+    let (folder, lab) = (folder("edited"), Lab::start().await);
+    let mut command = configure(&folder, &lab);
+    command.args(["--dialogflow-agent", AGENT, "--unchecked"]);
+    let shown = tokio::task::spawn_blocking(move || {
+        let mut terminal = Terminal::start(command);
+        terminal.answer("DIALOGFLOW_AGENT (", "");
+        terminal.expect("DIALOGFLOW_LANGUAGE (");
+        // All at once, as a paste comes. The arrows go before the second D, and the backspace removes the X.
+        terminal.press(&format!("de-XDE{LEFT}{LEFT}{BACKSPACE}"));
+        terminal.answer("[en-US]: de-DE", "");
+        terminal.answer("TWILIO_ACCOUNT_SID (", "");
+        terminal.answer("TWILIO_AUTH_TOKEN (", &format!("planted-X{BACKSPACE}token"));
+        terminal.expect("END_OF_INTERACTION_URL (");
+        terminal.press("https://wrong.test/");
+        terminal.expect("https://wrong.test/");
+        // It puts the question again, with an empty line.
+        terminal.press(ESC);
+        terminal.expect("<canceled>");
+        terminal.answer("END_OF_INTERACTION_URL (", &format!("ttps://calls.test/after{HOME}h{CTRL_U}"));
+        terminal.answer("MAX_CALLS (", &format!("120{LEFT}{DELETE}"));
+        terminal.answer("PUBLIC_URL (", "");
+        terminal.end()
+    });
+    let (shown, code) = shown.await.unwrap();
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains("planted") && !shown.contains("token\r"), "{shown}");
+    for (name, value) in [
+        ("DIALOGFLOW_LANGUAGE", "de-DE"),
+        ("TWILIO_AUTH_TOKEN", "planted-token"),
+        ("END_OF_INTERACTION_URL", "https://calls.test/after"),
+        ("MAX_CALLS", "12"),
+    ] {
+        assert_eq!(written(&folder, name), value, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_ends_any_question_and_ctrl_d_the_input() {
+    for (name, key, at_secret, code, said) in [
+        ("ctrl-c", CTRL_C, false, 130, "interrupted; nothing was written"),
+        ("ctrl-c-secret", CTRL_C, true, 130, "interrupted; nothing was written"),
+        ("ctrl-d", "\x04\r", false, 66, "the input has ended"),
+    ] {
+        let (folder, lab) = (folder(name), Lab::start().await);
+        let mut command = configure(&folder, &lab);
+        command.args(["--dialogflow-agent", AGENT, "--unchecked"]);
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut terminal = Terminal::start(command);
+            terminal.expect("DIALOGFLOW_AGENT (");
+            if at_secret {
+                terminal.answer("", "");
+                terminal.answer("DIALOGFLOW_LANGUAGE (", "");
+                terminal.answer("TWILIO_ACCOUNT_SID (", "");
+                terminal.expect("TWILIO_AUTH_TOKEN (");
+                terminal.press("planted");
+            }
+            terminal.press(key);
+            terminal.expect(said);
+            terminal.end()
+        });
+        let (shown, ended_with) = ended.await.unwrap();
+        assert_eq!(ended_with, code, "{name}: {shown}");
+        assert!(!shown.contains("planted"), "{name}: {shown}");
+        assert!(shown.rfind(SHOW_CURSOR) > shown.rfind(HIDE_CURSOR), "the cursor is hidden: {name}: {shown}");
+        assert!(!folder.join(".env").exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_interrupts_gets_the_echo_back() {
     let (folder, lab) = (folder("interrupted"), Lab::start().await);
     let mut command = configure(&folder, &lab);
@@ -306,7 +417,7 @@ async fn who_interrupts_gets_the_echo_back() {
         terminal.answer("DIALOGFLOW_AGENT (", "");
         terminal.answer("DIALOGFLOW_LANGUAGE (", "");
         terminal.answer("TWILIO_ACCOUNT_SID (", "");
-        terminal.expect("auth token): ");
+        terminal.expect("auth token):");
         assert!(!terminal.has_echo());
         let interrupted = Command::new("kill").arg("-INT").arg(terminal.child.id().to_string()).status().unwrap();
         assert!(interrupted.success());

@@ -10,6 +10,7 @@ mod dev;
 mod doctor;
 mod number;
 mod program;
+mod progress;
 mod proxy;
 mod secrets;
 mod twilios_sample;

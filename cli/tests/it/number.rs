@@ -180,9 +180,12 @@ async fn at_a_terminal_a_number_that_takes_calls_is_chosen_from_a_list() {
     let command = number(&folder, &lab, &["point", "--url", "https://calls.example.com"]);
     let shown = tokio::task::spawn_blocking(move || {
         let mut terminal = Terminal::start(command);
-        terminal.expect("  2  +15550103        https://old.test/voice");
-        terminal.answer("Which one (1 to 2)? ", "3");
-        terminal.answer("A number from 1 to 2: ", "2");
+        terminal.expect("Which number?");
+        terminal.expect("> +15550102        https://old.test/voice");
+        // One down.
+        terminal.press("\x1b[B");
+        terminal.expect("> +15550103");
+        terminal.press("\r");
         terminal.expect("+15550103 leads to https://calls.example.com/twiml now.");
         terminal.end()
     });
@@ -190,6 +193,25 @@ async fn at_a_terminal_a_number_that_takes_calls_is_chosen_from_a_list() {
     assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains("+15550101") && !shown.contains("planted"), "{shown}");
     assert_eq!(lab.twilio.account_state().numbers[2].voice_url, "https://calls.example.com/twiml");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_chooses_no_number_leaves_all_as_they_are() {
+    let (folder, lab) = (folder("number-not-chosen"), Lab::start().await);
+    lab.twilio.account_state().numbers = vec![customers(1, "+15550101"), customers(2, "+15550102")];
+    let before = lab.twilio.account_state().numbers.clone();
+    let command = number(&folder, &lab, &["point", "--url", "https://calls.example.com"]);
+    let shown = tokio::task::spawn_blocking(move || {
+        let mut terminal = Terminal::start(command);
+        terminal.expect("> +15550101");
+        terminal.press("\x03");
+        terminal.expect("interrupted");
+        terminal.end()
+    });
+    let (shown, code) = shown.await.unwrap();
+    assert_eq!(code, 130, "{shown}");
+    assert_eq!(lab.twilio.account_state().numbers, before);
+    assert!(!folder.join(KEPT).exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -84,6 +84,15 @@ pub struct CallerFigures {
     pub first_break: Option<String>,
 }
 
+/// How the calls of a load are, as the callers see it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// Calls that are up.
+    pub up: u64,
+    /// Utterances without an answer, faulty audio and broken calls.
+    pub faults: u64,
+}
+
 #[derive(Debug)]
 struct Shared {
     calls: Mutex<Vec<Vec<Arc<Mutex<LoadCall>>>>>,
@@ -104,22 +113,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Load {
-    /// Places the calls, one after another, and returns them when the last one is up.
+    /// Places the calls, one after another, and returns them when the last one is up. Tells how many are up with each.
     ///
     /// # Errors
     /// With a sentence, if a call cannot be placed.
-    pub async fn begin(twilio: &SimulatedTwilio, plan: &Plan) -> Result<Self, String> {
+    pub async fn begin(twilio: &SimulatedTwilio, plan: &Plan, up: impl FnMut(u16)) -> Result<Self, String> {
         let slots = usize::try_from(FRAME_MS * 1_000 / TICK_US).unwrap_or(1);
         let calls = Mutex::new((0..slots).map(|_| Vec::new()).collect());
         let shared = Arc::new(Shared { calls, window: Mutex::default() });
         let ticker = Ticker::new().map_err(|error| format!("there is no timer: {error}"))?;
         let mut load = Self { shared, tasks: JoinSet::new() };
         load.tasks.spawn(tick(load.shared.clone(), ticker));
-        load.place_all(twilio, plan).await?;
+        load.place_all(twilio, plan, up).await?;
         Ok(load)
     }
 
-    async fn place_all(&mut self, twilio: &SimulatedTwilio, plan: &Plan) -> Result<(), String> {
+    async fn place_all(
+        &mut self,
+        twilio: &SimulatedTwilio,
+        plan: &Plan,
+        mut up: impl FnMut(u16),
+    ) -> Result<(), String> {
+        let mut count = 0;
+        let mut is_up = || {
+            count += 1;
+            up(count);
+        };
         let bodies = Bodies::new();
         let mut placing = JoinSet::new();
         let began = tokio::time::Instant::now();
@@ -130,6 +149,7 @@ impl Load {
             tokio::time::sleep_until(began + due).await;
             if placing.len() >= PLACING {
                 self.placed(placing.join_next().await, &bodies, plan.speech)?;
+                is_up();
             }
             let (twilio, url) = (twilio.clone(), plan.voice_url.clone());
             let call_sid = format!("CA{}{number:04x}", &run[4..]);
@@ -141,6 +161,7 @@ impl Load {
         }
         while !placing.is_empty() {
             self.placed(placing.join_next().await, &bodies, plan.speech)?;
+            is_up();
         }
         Ok(())
     }
@@ -164,6 +185,18 @@ impl Load {
         let slots = calls.len();
         calls[slot % slots].push(call);
         Ok(())
+    }
+
+    /// How the calls are at this moment.
+    #[must_use]
+    pub fn so_far(&self) -> SoFar {
+        let (mut calls, mut figures) = (0, CallerFigures::default());
+        self.each(|call| {
+            calls += 1;
+            count(call, &mut figures);
+        });
+        let CallerFigures { unanswered, answer_lost, answer_doubled, answer_strange, broken, .. } = figures;
+        SoFar { up: calls - broken, faults: unanswered + answer_lost + answer_doubled + answer_strange + broken }
     }
 
     /// Begins the window in which latencies are measured.

@@ -1,4 +1,5 @@
-//! How often each latency occurred.
+//! How often each latency occurred. By hand: hdrhistogram costs only 0.6 s of CPU, but it would replace sixty lines, and the
+//! published figures were measured with these classes.
 
 use serde::{Deserialize, Serialize};
 

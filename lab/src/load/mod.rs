@@ -21,7 +21,7 @@ mod write;
 
 pub use agent::LoadAgent;
 pub use caller::CallerSpeech;
-pub use drive::{CallerFigures, Load, Plan};
+pub use drive::{CallerFigures, Load, Plan, SoFar};
 pub use figures::{Held, Measurement, Readings};
 pub use histogram::{Histogram, Latency};
 pub use ledger::AgentFigures;

@@ -21,6 +21,7 @@ use super::severity::{LogFormat, Severity};
 use super::shares::Shares;
 use super::tools::ToolWebhook;
 use super::value::is_account_sid;
+use super::webhook_secret::WebhookSecret;
 use dialbridge_agents::{AgentAddress, Endpoint};
 use dialbridge_agents::{CesConfig, SpeechConfig};
 
@@ -307,7 +308,7 @@ pub struct EventsConfig {
     /// The webhook's URL. It may contain a token, so it is never printed.
     pub url: Secret,
     /// Each secret signs the events. Empty: events are not signed.
-    pub secrets: Vec<Secret>,
+    pub secrets: Vec<WebhookSecret>,
     /// What the events leave out.
     pub redaction: Redaction,
 }

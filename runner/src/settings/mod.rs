@@ -32,6 +32,7 @@ mod table;
 mod tests;
 mod tools;
 pub(crate) mod value;
+mod webhook_secret;
 
 #[cfg(feature = "lab")]
 pub use config::Lab;
@@ -51,3 +52,4 @@ pub use severity::{LogFormat, Severity};
 pub use shares::Shares;
 pub use spelling::{misspelt, no_setting};
 pub use tools::ToolWebhook;
+pub use webhook_secret::WebhookSecret;

@@ -32,6 +32,7 @@ use super::value::{
     log_level, parameter_name, phrases, project, renewal_seconds, sentence, stage_times, time_zone, trace_headers,
     webhook_headers,
 };
+use super::webhook_secret::{WebhookSecret, webhook_secrets};
 use dialbridge_agents::{CesTransport, Endpoint, EsApi};
 use dialbridge_agents::{ModelVariant, VoiceGender};
 
@@ -349,7 +350,8 @@ settings! {
         /// Where events of calls are posted
         Agent EVENT_WEBHOOK_URL: String = web_url();
         /// What events are signed with; of a list all sign
-        Agent EVENT_WEBHOOK_SECRET: Vec<Secret> = secrets("SECRETS").example("a-long-random-text")
+        Agent EVENT_WEBHOOK_SECRET: Vec<WebhookSecret> = form("SECRETS", "list", webhook_secrets).default_is("")
+            .example("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").secret()
             .needs("EVENT_WEBHOOK_URL");
         /// What is left out of events
         Agent EVENT_REDACTION: Redaction = choice(&[

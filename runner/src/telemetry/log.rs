@@ -1,5 +1,8 @@
 //! The log: one JSON object a line, with the fields that Cloud Logging knows
 //! (<https://docs.cloud.google.com/logging/docs/structured-logging>), or a line of text for a person.
+//!
+//! By hand: tracing-stackdriver costs the first build 28 s of CPU (regex and time among its crates), and writes neither the
+//! text nor the call's fields at the top of the object.
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -1,4 +1,5 @@
-//! Writes times as in RFC 3339.
+//! Writes times as in RFC 3339. By hand: the crate `time` costs the first build 5 s of CPU for these twenty lines, and the
+//! protobuf types that could do it stay in `agents`.
 
 /// Milliseconds in a day.
 const DAY: u64 = 86_400_000;

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
 
 /// A program at a terminal.
 pub(crate) struct Terminal {
@@ -21,15 +21,40 @@ pub(crate) struct Terminal {
     seen: String,
     /// How much of the output was already searched.
     at: usize,
+    /// The terminal's modes before the program started.
+    before: Termios,
 }
 
+/// A terminal that is wide enough for the longest question.
+const SIZE: Winsize = Winsize { ws_row: 40, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
+
 impl Terminal {
+    /// A terminal that can draw, whose user wants no colours.
     pub(crate) fn start(mut command: Command) -> Self {
+        command.env("TERM", "xterm-256color").env("NO_COLOR", "1");
+        Self::open(command)
+    }
+
+    /// A terminal that can draw, with colours.
+    pub(crate) fn in_colours(mut command: Command) -> Self {
+        command.env("TERM", "xterm-256color");
+        Self::open(command)
+    }
+
+    /// A terminal for lines alone.
+    pub(crate) fn without_drawing(mut command: Command) -> Self {
+        command.env("TERM", "dumb");
+        Self::open(command)
+    }
+
+    fn open(mut command: Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let slave = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
         let slave = File::options().read(true).write(true).open(slave).unwrap();
+        tcsetwinsize(&slave, SIZE).unwrap();
+        let before = tcgetattr(&slave).unwrap();
         let end = || Stdio::from(OwnedFd::from(slave.try_clone().unwrap()));
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let master = File::from(master);
@@ -43,7 +68,7 @@ impl Terminal {
                 }
             }
         });
-        Self { child, master, _slave: slave, shown, seen: String::new(), at: 0 }
+        Self { child, master, _slave: slave, shown, seen: String::new(), at: 0, before }
     }
 
     /// Waits until the terminal shows this text, after the text of the last wait.
@@ -62,7 +87,13 @@ impl Terminal {
 
     pub(crate) fn answer(&mut self, prompt: &str, answer: &str) {
         self.expect(prompt);
-        self.master.write_all(format!("{answer}\n").as_bytes()).unwrap();
+        self.press(answer);
+        self.press("\r");
+    }
+
+    /// Sends what the keys of a keyboard send.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).unwrap();
     }
 
     pub(crate) fn has_echo(&self) -> bool {
@@ -75,7 +106,9 @@ impl Terminal {
         while let Ok(bytes) = self.shown.recv_timeout(Duration::from_millis(200)) {
             self.seen.push_str(&String::from_utf8_lossy(&bytes));
         }
-        assert!(self.has_echo(), "the terminal has its echo again");
+        let after = tcgetattr(&self.master).unwrap();
+        assert_eq!(after.local_modes, self.before.local_modes, "the terminal is as it was");
+        assert_eq!((after.input_modes, after.output_modes), (self.before.input_modes, self.before.output_modes));
         (std::mem::take(&mut self.seen), code)
     }
 }

@@ -76,6 +76,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("CES_STREAM_SECONDS", vec!["59", "86401", "1h"]),
         ("CES_NOISE_SUPPRESSION", vec!["some", "very high"]),
         ("CES_TOOL_WEBHOOK_URL", vec!["example.com/tools", "ftp://x"]),
+        ("EVENT_WEBHOOK_SECRET", vec!["planted", "whsec_planted", "whsec_cGxhbnRlZA==", "whsec_?"]),
         ("CES_TOOL_WEBHOOK_MS", vec!["99", "60001"]),
         ("BARGE_IN", vec!["on", "Speech"]),
         ("END_OF_UTTERANCE", vec!["fast", "800", "100ms", "30s"]),
@@ -175,7 +176,6 @@ fn every_setting_but_free_texts_can_be_wrong() {
         "TWILIO_API_KEY_SID",
         "TWILIO_API_KEY_SECRET",
         "TICKET_KEY",
-        "EVENT_WEBHOOK_SECRET",
         "OTEL_SERVICE_NAME",
     ];
     let source = include_str!("values.rs");
@@ -548,14 +548,15 @@ fn a_turns_limits_are_set_one_by_one_and_0_removes_one() {
 #[test]
 fn events_say_nothing_personal_unless_they_are_told_to() {
     use crate::settings::Redaction;
+    const SIGNING: &str = "whsec_plantedplantedplantedplantedplan";
     let url = ("EVENT_WEBHOOK_URL", "https://example.com/hook?token=planted");
     let events = |more: &[(&str, &str)]| agent(&[&[url], more].concat()).events.unwrap();
     assert_eq!(events(&[]).redaction, Redaction::All);
     assert_eq!(events(&[("EVENT_REDACTION", "words")]).redaction, Redaction::Words);
-    let both = events(&[("EVENT_WEBHOOK_SECRET", "new-planted, old-planted")]);
+    let both = events(&[("EVENT_WEBHOOK_SECRET", &format!("{SIGNING}, {SIGNING}"))]);
     assert_eq!(both.secrets.len(), 2);
     assert!(!format!("{both:?}").contains("planted"));
-    assert_eq!(agent(&[("EVENT_WEBHOOK_SECRET", "s")]).events, None);
+    assert_eq!(agent(&[("EVENT_WEBHOOK_SECRET", SIGNING)]).events, None);
     let notices = |values: &[(&str, &str)]| agent(values).notices.join("; ");
     assert!(notices(&[url]).contains("EVENT_WEBHOOK_SECRET is not set"));
     assert!(notices(&[("EVENT_REDACTION", "none")]).contains("EVENT_REDACTION has no effect"));

@@ -32,8 +32,8 @@ pub(super) struct Events(BTreeMap<String, Arc<Webhook>>);
 
 /// The key that distinguishes webhooks.
 fn key(config: &EventsConfig) -> String {
-    let secrets = config.secrets.iter().map(|secret| secret.expose());
-    std::iter::once(config.url.expose()).chain(secrets).collect::<Vec<_>>().join("\n")
+    let secrets = config.secrets.iter().map(|secret| secret.expose().escape_ascii().to_string());
+    std::iter::once(config.url.expose().to_owned()).chain(secrets).collect::<Vec<_>>().join("\n")
 }
 
 /// The key of a webhook that gets callbacks.

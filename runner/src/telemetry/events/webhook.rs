@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
+use http::request::Builder;
 use http_body_util::Full;
 use tokio::task::JoinSet;
 
-use super::signature::{HEADER, signature};
-use crate::settings::Secret;
+use super::signature;
+use crate::settings::{Secret, WebhookSecret};
 use crate::telemetry::clock::WallClock;
 use crate::telemetry::losses::Losses;
 use crate::telemetry::metrics::Metrics;
@@ -48,7 +49,7 @@ pub(crate) type SignAsTwilio = fn(&Secret, &str, &[(String, String)]) -> String;
 #[derive(Debug, Clone)]
 pub(super) enum Posts {
     /// CloudEvents, signed with each of these secrets.
-    Events(Vec<Secret>),
+    Events(Vec<WebhookSecret>),
     /// Forms as Twilio's connector posts them, signed as Twilio signs, if there is a token.
     Callbacks(Option<Secret>, SignAsTwilio),
 }
@@ -146,18 +147,18 @@ impl Webhook {
     fn request(&self, body: &Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
         let request =
             Request::post(self.url.expose()).header("user-agent", concat!("dialbridge/", env!("CARGO_PKG_VERSION")));
-        let (request, signed) = match &self.posts {
+        let request = match &self.posts {
             Posts::Events(secrets) => {
-                let signature = signature(secrets, self.clock.now_ms(), body);
-                (request.header("content-type", BATCH_TYPE), signature.map(|signature| (HEADER, signature)))
+                let signed = signature::headers(secrets, self.clock.now_ms(), body);
+                with_headers(request.header("content-type", BATCH_TYPE), signed.into_iter().flatten())
             }
             Posts::Callbacks(token, sign) => {
                 let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
                 let signature = token.as_ref().map(|token| sign(token, self.url.expose(), &form));
-                (request.header("content-type", FORM_TYPE), signature.map(|signature| (TWILIOS_HEADER, signature)))
+                let signed = signature.map(|signature| (TWILIOS_HEADER, signature));
+                with_headers(request.header("content-type", FORM_TYPE), signed.into_iter())
             }
         };
-        let request = signed.into_iter().fold(request, |request, (name, signature)| request.header(name, signature));
         request.body(Full::from(body.clone()))
     }
 
@@ -186,4 +187,8 @@ impl Webhook {
         self.lose(usize::try_from(self.waiting()).unwrap_or(usize::MAX));
         self.losses.log(self.names().0, self.waiting());
     }
+}
+
+fn with_headers(request: Builder, headers: impl Iterator<Item = (&'static str, String)>) -> Builder {
+    headers.fold(request, |request, (name, value)| request.header(name, value))
 }

@@ -1,28 +1,23 @@
-//! Reads what somebody types or a pipe delivers: line by line, secrets without an echo.
+//! Reads what a pipe delivers, or what somebody types at a terminal that cannot draw: line by line.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::mpsc;
+
+use super::echo::EchoOff;
 
 /// The longest line, in bytes; longer ones are cut.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Prints to standard error; standard output is for the commands.
-pub(super) fn say(text: &str) {
-    // A failed write means that nobody reads it.
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
 /// Lines from the standard input.
-pub(crate) struct Input {
+pub(crate) struct Lines {
     lines: mpsc::Receiver<String>,
     is_terminal: bool,
 }
 
-impl Input {
+impl Lines {
     /// Starts to read the standard input.
-    pub(crate) fn stdin() -> Self {
+    pub(super) fn stdin() -> Self {
         let (sender, lines) = mpsc::channel(1);
         // Nobody waits for this thread: it may block in a read until the process ends, and must not keep the process
         // from ending.
@@ -44,7 +39,7 @@ impl Input {
 
     /// Asks for a secret: turns the echo off before it prints the question.
     pub(super) async fn ask_secret(&mut self, prompt: &str) -> Option<String> {
-        let _hidden = self.is_terminal.then(EchoOff::new);
+        let _hidden = EchoOff::for_lines();
         self.ask(prompt).await
     }
 }
@@ -60,31 +55,6 @@ fn read(sender: &mpsc::Sender<String>) {
                     return;
                 }
             }
-        }
-    }
-}
-
-/// A terminal without an echo, until this is dropped.
-struct EchoOff(Option<Termios>);
-
-impl EchoOff {
-    fn new() -> Self {
-        let before = tcgetattr(io::stdin()).ok();
-        if let Some(before) = &before {
-            let mut hidden = before.clone();
-            hidden.local_modes.remove(LocalModes::ECHO);
-            hidden.local_modes.insert(LocalModes::ECHONL);
-            // A terminal that cannot turn the echo off shows what is typed, as with any other program.
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &hidden);
-        }
-        Self(before)
-    }
-}
-
-impl Drop for EchoOff {
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
         }
     }
 }
