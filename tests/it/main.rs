@@ -33,6 +33,7 @@ macro_rules! each_edition {
 }
 
 mod access;
+mod accounts;
 mod agent_down;
 mod agent_faults;
 mod assumptions;

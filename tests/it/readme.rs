@@ -176,7 +176,7 @@ fn the_file_of_several_agents_that_is_shown_can_be_used() {
     fs::remove_file(file).unwrap();
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.agents.keys().collect::<Vec<_>>(), ["sales", "support"]);
-    assert_eq!(config.route(None, Some("+15550123"), "CA1"), Some("sales"));
+    assert_eq!(config.route(None, None, Some("+15550123"), "CA1"), Some("sales"));
 }
 
 #[test]

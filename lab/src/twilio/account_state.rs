@@ -30,6 +30,8 @@ pub struct AccountState {
     pub of_subaccounts: BTreeMap<String, String>,
     /// Its subaccounts, each with its numbers.
     pub subaccounts: Vec<(Account, Vec<PhoneNumber>)>,
+    /// Accounts of others. Only the token of each reaches its calls.
+    pub others: Vec<Account>,
 }
 
 impl Default for AccountState {
@@ -42,6 +44,7 @@ impl Default for AccountState {
             numbers: Vec::new(),
             of_subaccounts: BTreeMap::new(),
             subaccounts: Vec::new(),
+            others: Vec::new(),
         }
     }
 }
@@ -53,6 +56,8 @@ pub(super) enum Requester {
     Account,
     /// The holder of a standard API key: it may do everything but read the account itself.
     StandardKey,
+    /// The holder of the token of an account of others, by its place.
+    Other(usize),
 }
 
 impl SimulatedTwilio {
@@ -69,13 +74,17 @@ impl SimulatedTwilio {
         if user == self.account.sid && tokens.contains(&Some(password)) {
             return Some(Requester::Account);
         }
+        let is_other = |other: &Account| other.sid == user && other.auth_token.as_deref() == Some(password);
+        if let Some(place) = account_state.others.iter().position(is_other) {
+            return Some(Requester::Other(place));
+        }
         let key = account_state.api_key.as_ref()?;
         (key.0 == user && key.1 == password).then_some(Requester::StandardKey)
     }
 
     /// The account itself.
     pub(super) fn account_resource(&self, requester: Requester) -> Response<Full<Bytes>> {
-        if requester == Requester::StandardKey {
+        if requester != Requester::Account {
             return error(StatusCode::UNAUTHORIZED, 20_003, "Authenticate");
         }
         let (sid, account_state) = (&self.account.sid, self.account_state());
@@ -87,7 +96,7 @@ impl SimulatedTwilio {
 
     /// The account and its subaccounts, on one page. Each shows its token.
     pub(super) fn accounts_resource(&self, requester: Requester) -> Response<Full<Bytes>> {
-        if requester == Requester::StandardKey {
+        if requester != Requester::Account {
             return error(StatusCode::UNAUTHORIZED, 20_003, "Authenticate");
         }
         let state = self.account_state();

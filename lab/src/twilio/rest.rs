@@ -66,8 +66,7 @@ impl SimulatedTwilio {
             return self.accounts_resource(requester);
         }
         let (account, resource) = self.addressed(path);
-        let is_own = account == self.account.sid;
-        if !is_own && requester == Requester::StandardKey {
+        if !self.reaches(requester, account) {
             // "Access to subaccount resources will be denied."
             return error(StatusCode::UNAUTHORIZED, 20003, "Authenticate");
         }
@@ -85,6 +84,16 @@ impl SimulatedTwilio {
                 error(StatusCode::METHOD_NOT_ALLOWED, 20004, "Method not allowed")
             }
             _ => error(StatusCode::NOT_FOUND, 20404, "The requested resource was not found"),
+        }
+    }
+
+    /// Whether the requester may see anything of that account.
+    fn reaches(&self, requester: Requester, account: &str) -> bool {
+        let others = &self.account_state().others;
+        match requester {
+            Requester::Account => others.iter().all(|other| other.sid != account),
+            Requester::StandardKey => account == self.account.sid,
+            Requester::Other(place) => others[place].sid == account,
         }
     }
 

@@ -9,7 +9,7 @@ use dialbridge_core::CallSid;
 use dialbridge_core::carried::{CallProgress, Opening};
 use tokio::sync::{Notify, mpsc};
 
-use crate::twilio::ticket::{TICKET_LIFE_MS, Ticket};
+use crate::twilio::ticket::{AccountCall, TICKET_LIFE_MS, Ticket};
 
 /// How long we keep a call's last TwiML and its stream's progress for `/connect-ended`, in milliseconds.
 const KEEP_MS: u64 = 60_000;
@@ -67,11 +67,11 @@ pub struct Calls {
 
 #[derive(Debug, Default)]
 struct Inner {
-    live: BTreeMap<CallSid, Live>,
+    live: BTreeMap<AccountCall, Live>,
     /// Tickets that were used; we keep each one until it expires.
     used: BTreeMap<String, u64>,
-    last_twiml: BTreeMap<CallSid, (u64, String)>,
-    ended: BTreeMap<CallSid, Ended>,
+    last_twiml: BTreeMap<AccountCall, (u64, String)>,
+    ended: BTreeMap<AccountCall, Ended>,
     /// Media streams without a ticket whose call is not known yet.
     unnamed: usize,
 }
@@ -96,7 +96,7 @@ struct Live {
 #[derive(Debug)]
 pub struct CallRegistration {
     calls: Calls,
-    call_sid: CallSid,
+    call: AccountCall,
     issued_ms: u64,
     progress: CallProgress,
     /// Orders to the call.
@@ -119,7 +119,7 @@ impl CallRegistration {
     #[must_use]
     pub fn start(&self, max_calls: usize) -> bool {
         let mut inner = self.calls.lock();
-        let others = inner.live.iter().filter(|(call_sid, live)| live.has_started && **call_sid != self.call_sid);
+        let others = inner.live.iter().filter(|(call, live)| live.has_started && **call != self.call);
         if others.count() >= max_calls {
             return false;
         }
@@ -149,20 +149,20 @@ impl CallRegistration {
     /// Removes the call from the list, because its stream has ended. The progress is kept for the next stream.
     pub fn leave(self, now_ms: u64) {
         let ended = Ended { issued_ms: self.issued_ms, until_ms: now_ms + KEEP_MS, progress: self.progress };
-        self.calls.keep_ended(&self.call_sid, ended, now_ms);
+        self.calls.keep_ended(&self.call, ended, now_ms);
     }
 
     /// The call in the list, unless another media stream has it.
     fn entry<'a>(&self, inner: &'a mut Inner) -> Option<&'a mut Live> {
-        inner.live.get_mut(&self.call_sid).filter(|live| live.issued_ms == self.issued_ms)
+        inner.live.get_mut(&self.call).filter(|live| live.issued_ms == self.issued_ms)
     }
 }
 
 impl Drop for CallRegistration {
     fn drop(&mut self) {
         let mut inner = self.calls.lock();
-        if inner.live.get(&self.call_sid).is_some_and(|live| live.issued_ms == self.issued_ms) {
-            inner.live.remove(&self.call_sid);
+        if inner.live.get(&self.call).is_some_and(|live| live.issued_ms == self.issued_ms) {
+            inner.live.remove(&self.call);
         }
         drop(inner);
         self.calls.left.notify_one();
@@ -213,8 +213,8 @@ impl Calls {
     #[must_use]
     pub fn send_text(&self, call_sid: &CallSid, text: &str) -> bool {
         let inner = self.lock();
-        let live = inner.live.get(call_sid);
-        live.is_some_and(|live| live.orders.try_send(CallOrder::Text(text.to_owned())).is_ok())
+        let live = inner.live.iter().find(|(call, _)| call.call_sid == *call_sid);
+        live.is_some_and(|(_, live)| live.orders.try_send(CallOrder::Text(text.to_owned())).is_ok())
     }
 
     /// Admits the media stream of a ticket whose text is `text`. A newer ticket takes the call from an older one.
@@ -227,78 +227,78 @@ impl Calls {
         if inner.used.contains_key(text) {
             return Err(AdmitError::Reused);
         }
-        if inner.live.get(&ticket.call_sid).is_some_and(|live| live.issued_ms >= ticket.issued_ms) {
+        if inner.live.get(&ticket.call()).is_some_and(|live| live.issued_ms >= ticket.issued_ms) {
             return Err(AdmitError::Older);
         }
         inner.used.insert(text.to_owned(), ticket.issued_ms + TICKET_LIFE_MS);
-        Ok(self.register(&mut inner, &ticket.call_sid, ticket.issued_ms, progress_of(ticket)))
+        Ok(self.register(&mut inner, ticket.call(), ticket.issued_ms, progress_of(ticket)))
     }
 
     /// Admits a media stream without a ticket, unless the call has a stream. Any ticket takes the call from it.
     #[must_use]
-    pub fn admit_bare(&self, call_sid: &CallSid) -> Option<CallRegistration> {
+    pub fn admit_bare(&self, call: &AccountCall) -> Option<CallRegistration> {
         let mut inner = self.lock();
-        (!inner.live.contains_key(call_sid)).then(|| self.register(&mut inner, call_sid, 0, CallProgress::default()))
+        (!inner.live.contains_key(call)).then(|| self.register(&mut inner, call.clone(), 0, CallProgress::default()))
     }
 
     fn register(
         &self,
         inner: &mut Inner,
-        call_sid: &CallSid,
+        call: AccountCall,
         issued_ms: u64,
         progress: CallProgress,
     ) -> CallRegistration {
         let (sender, orders) = mpsc::channel(ORDER_QUEUE);
         let live = Live { issued_ms, has_started: false, progress, orders: sender };
-        if let Some(older) = inner.live.insert(call_sid.clone(), live) {
+        if let Some(older) = inner.live.insert(call.clone(), live) {
             // A call whose queue is closed is ending anyway.
             let _ = older.orders.try_send(CallOrder::TakenOver);
         }
-        CallRegistration { calls: self.clone(), call_sid: call_sid.clone(), issued_ms, progress, orders }
+        CallRegistration { calls: self.clone(), call, issued_ms, progress, orders }
     }
 
     /// The progress of the call's stream that was issued at `issued_ms`. `None` if another instance had the stream, or
     /// if it ended long ago.
     #[must_use]
-    pub fn progress(&self, call_sid: &CallSid, issued_ms: u64, now_ms: u64) -> Option<CallProgress> {
+    pub fn progress(&self, call: &AccountCall, issued_ms: u64, now_ms: u64) -> Option<CallProgress> {
         let inner = self.lock();
-        if let Some(live) = inner.live.get(call_sid).filter(|live| live.issued_ms == issued_ms) {
+        if let Some(live) = inner.live.get(call).filter(|live| live.issued_ms == issued_ms) {
             return Some(live.progress);
         }
-        let ended = inner.ended.get(call_sid).filter(|ended| ended.issued_ms == issued_ms && ended.until_ms >= now_ms);
+        let ended = inner.ended.get(call).filter(|ended| ended.issued_ms == issued_ms && ended.until_ms >= now_ms);
         ended.map(|ended| ended.progress)
     }
 
     /// Notes that the media stream of this ticket was refused, so its stream made no progress, unless the ticket was
     /// used before.
     pub fn refused(&self, ticket: &Ticket, now_ms: u64) {
-        if self.progress(&ticket.call_sid, ticket.issued_ms, now_ms).is_none() {
+        if self.progress(&ticket.call(), ticket.issued_ms, now_ms).is_none() {
             let (issued_ms, progress) = (ticket.issued_ms, progress_of(ticket));
-            self.keep_ended(&ticket.call_sid, Ended { issued_ms, until_ms: now_ms + KEEP_MS, progress }, now_ms);
+            self.keep_ended(&ticket.call(), Ended { issued_ms, until_ms: now_ms + KEEP_MS, progress }, now_ms);
         }
     }
 
     /// Keeps the progress of the call's newest stream.
-    fn keep_ended(&self, call_sid: &CallSid, ended: Ended, now_ms: u64) {
+    fn keep_ended(&self, call: &AccountCall, ended: Ended, now_ms: u64) {
         let mut inner = self.lock();
         inner.ended.retain(|_, ended| ended.until_ms >= now_ms);
-        if inner.ended.get(call_sid).is_none_or(|other| other.issued_ms <= ended.issued_ms) {
-            inner.ended.insert(call_sid.clone(), ended);
+        if inner.ended.get(call).is_none_or(|other| other.issued_ms <= ended.issued_ms) {
+            inner.ended.insert(call.clone(), ended);
         }
     }
 
     /// Keeps a call's last TwiML. Twilio fetches it if the media stream closes before the REST update arrives.
-    pub fn keep_last_twiml(&self, call_sid: &CallSid, twiml: &str, now_ms: u64) {
+    pub fn keep_last_twiml(&self, call: &AccountCall, twiml: &str, now_ms: u64) {
         let mut inner = self.lock();
         inner.last_twiml.retain(|_, (until_ms, _)| *until_ms >= now_ms);
-        inner.last_twiml.insert(call_sid.clone(), (now_ms + KEEP_MS, twiml.to_owned()));
+        inner.last_twiml.insert(call.clone(), (now_ms + KEEP_MS, twiml.to_owned()));
     }
 
     /// A call's last TwiML, if we still keep it.
     #[must_use]
-    pub fn last_twiml(&self, call_sid: &CallSid, now_ms: u64) -> Option<String> {
+    pub fn last_twiml(&self, call: &AccountCall, now_ms: u64) -> Option<String> {
         let inner = self.lock();
-        let (until_ms, twiml) = inner.last_twiml.get(call_sid)?;
+        let (until_ms, twiml) = inner.last_twiml.get(call)?;
         (*until_ms >= now_ms).then(|| twiml.clone())
     }
 
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn a_socket_without_a_ticket_gives_way_to_one_with_a_ticket_and_takes_no_call_over() {
         let calls = Calls::default();
-        let sid = ticket(0).call_sid;
+        let sid = ticket(0).call();
         let mut bare = calls.admit_bare(&sid).unwrap();
         assert!(calls.admit_bare(&sid).is_none());
         let ticketed = calls.admit(&ticket(1_000), "t1", 1_000).unwrap();
@@ -398,7 +398,7 @@ mod tests {
         let mut failing = ticket(1_000);
         failing.info.failed_turns = 3;
         let failed = |issued_ms, now_ms| {
-            calls.progress(&failing.call_sid, issued_ms, now_ms).map(|progress| progress.failed_turns)
+            calls.progress(&failing.call(), issued_ms, now_ms).map(|progress| progress.failed_turns)
         };
         let mut first = calls.admit(&failing, "t1", 1_000).unwrap();
         assert_eq!(failed(1_000, 1_000), Some(3), "those of earlier streams");
@@ -417,8 +417,7 @@ mod tests {
     #[test]
     fn a_greeting_is_awaited_until_the_agent_answers_and_by_no_stream_that_was_not_to_have_one() {
         let calls = Calls::default();
-        let awaits =
-            |ticket: &Ticket| calls.progress(&ticket.call_sid, ticket.issued_ms, 3_000).unwrap().awaits_greeting;
+        let awaits = |ticket: &Ticket| calls.progress(&ticket.call(), ticket.issued_ms, 3_000).unwrap().awaits_greeting;
         let (greets, later) = (ticket(1_000), Ticket { opening: Opening::Resume, ..ticket(2_000) });
         calls.refused(&greets, 1_000);
         assert!(awaits(&greets), "it was refused");
@@ -436,12 +435,28 @@ mod tests {
     }
 
     #[test]
+    fn an_account_reaches_no_call_of_another_one_whatever_call_sid_it_sends() {
+        let calls = Calls::default();
+        let mut foreign = ticket(2_000);
+        foreign.info.account = Some("AC2".to_owned());
+        let mut own = calls.admit(&ticket(1_000), "t1", 1_000).unwrap();
+        let other = calls.admit(&foreign, "t2", 2_000).unwrap();
+        assert!(own.orders.try_recv().is_err(), "it is not taken over");
+        calls.keep_last_twiml(&ticket(1_000).call(), "<Response/>", 1_000);
+        assert_eq!(calls.last_twiml(&foreign.call(), 1_000), None);
+        own.note(CallProgress { failed_turns: 7, ..CallProgress::default() });
+        assert_eq!(calls.progress(&foreign.call(), 1_000, 2_000), None);
+        drop(other);
+        assert_eq!(calls.live(), 1);
+    }
+
+    #[test]
     fn the_last_twiml_is_kept_for_a_minute() {
         let calls = Calls::default();
-        let sid = CallSid::new("CA1").unwrap();
+        let sid = ticket(1_000).call();
         calls.keep_last_twiml(&sid, "<Response/>", 1_000);
         assert_eq!(calls.last_twiml(&sid, 61_000).as_deref(), Some("<Response/>"));
         assert_eq!(calls.last_twiml(&sid, 61_001), None);
-        assert_eq!(calls.last_twiml(&CallSid::new("CA2").unwrap(), 1_000), None);
+        assert_eq!(calls.last_twiml(&AccountCall { call_sid: CallSid::new("CA2").unwrap(), ..sid }, 1_000), None);
     }
 }

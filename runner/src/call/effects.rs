@@ -21,6 +21,7 @@ use crate::media::media_socket::MediaSocket;
 use crate::telemetry::CallTelemetry;
 use crate::twilio::actions::query;
 use crate::twilio::rest::RestCall;
+use crate::twilio::ticket::AccountCall;
 
 /// The world outside of one call.
 pub(super) struct Effects {
@@ -235,7 +236,8 @@ impl Effects {
             self.tasks.spawn_update(async { UpdateResult::Accepted });
             return;
         }
-        context.calls.keep_last_twiml(&self.call_sid, &twiml, context.clock.now_ms());
+        let call = AccountCall { account: context.account.clone(), call_sid: self.call_sid.clone() };
+        context.calls.keep_last_twiml(&call, &twiml, context.clock.now_ms());
         let (rest, call_sid, kind) = (context.rest.clone(), self.call_sid.clone(), context.kind);
         let account = context.account.clone();
         let update = async move {

@@ -22,15 +22,22 @@ use crate::twilio::ticket::{CallInfo, Ticket};
 const MAX_MESSAGES_BEFORE_START: usize = 8;
 
 /// Runs the call of a bare media stream to its end.
-pub(crate) async fn run(runner: &CallRunner, public: &PublicUrl, trace: Option<TraceContext>, mut socket: MediaSocket) {
+/// `signer`: the account whose token has signed the handshake; `None`: the configured one.
+pub(crate) async fn run(
+    runner: &CallRunner,
+    public: &PublicUrl,
+    signer: Option<&str>,
+    trace: Option<TraceContext>,
+    mut socket: MediaSocket,
+) {
     let admission = &runner.admission;
     let waiting = admission.calls.wait();
     let Some(start) = start(&mut socket, admission.config.limits.start).await else {
         refused(admission, RefusalReason::Ticket, "no stream has started");
         return socket.close().await;
     };
-    let Some(ticket) = ticket(admission, &start, trace) else { return socket.close().await };
-    match admission.calls.admit_bare(&ticket.call_sid) {
+    let Some(ticket) = ticket(admission, &start, signer, trace) else { return socket.close().await };
+    match admission.calls.admit_bare(&ticket.call()) {
         Some(registration) => {
             drop(waiting);
             runner.run(ticket, public, socket, registration, CallKind::Bare).await;
@@ -64,7 +71,13 @@ async fn start(socket: &mut MediaSocket, timeout: Duration) -> Option<Start> {
 }
 
 /// The ticket that we would have issued: the stream's parameters `agent`, `to` and `language` select the agent.
-fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> Option<Ticket> {
+fn ticket(admission: &Admission, start: &Start, signer: Option<&str>, trace: Option<TraceContext>) -> Option<Ticket> {
+    let account = admission.config.twilio.other_account(Some(&start.account_sid));
+    let named = account.as_deref().filter(|sid| admission.config.twilio.others.contains_key(*sid));
+    if named != signer {
+        refused(admission, RefusalReason::Signature, "its account is not the one that has signed it");
+        return None;
+    }
     let Ok(call_sid) = CallSid::new(&start.call_sid) else {
         refused(admission, RefusalReason::Ticket, "its callSid is none of Twilio's");
         return None;
@@ -72,7 +85,7 @@ fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> 
     let parameter =
         |name: &str| start.custom_parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let caller = parameter("from").filter(|from| tells_caller(from)).unwrap_or(call_sid.as_str());
-    let Some(agent) = admission.config.route(parameter("agent"), parameter("to"), caller) else {
+    let Some(agent) = admission.config.route(named, parameter("agent"), parameter("to"), caller) else {
         refused(admission, RefusalReason::Agent, "it names an agent that is not configured");
         return None;
     };
@@ -90,7 +103,6 @@ fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> 
         }
         language
     });
-    let account = admission.config.twilio.other_account(Some(&start.account_sid));
     let info = CallInfo {
         agent: agent.to_owned(),
         backup_of: None,

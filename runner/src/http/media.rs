@@ -15,7 +15,7 @@ use crate::media::media_socket::{self, MediaSocket};
 use crate::service::admission::Admission;
 use crate::service::busy::busy;
 use crate::service::call_runner::CallRunner;
-use crate::settings::{Limits, PublicUrl};
+use crate::settings::{Limits, PublicUrl, Secret};
 use crate::telemetry::RefusalReason;
 use crate::twilio::ticket::Ticket;
 
@@ -38,7 +38,8 @@ pub(super) fn open(
     if admission.agent(&ticket.info.agent).is_none() {
         return Err(refused(admission, "its agent is not configured"));
     }
-    let (public, answer, socket) = handshake(admission, &mut request, kind)
+    let tokens = admission.config.twilio.tokens_of(ticket.info.account.as_deref());
+    let (public, _, answer, socket) = handshake(admission, &[tokens], &mut request, kind)
         .inspect_err(|refusal| keep_refused(admission, &ticket, refusal, kind))?;
     let registration = admission.calls.admit(&ticket, ticket_text, now_ms);
     let registration = registration.map_err(|why| refused(admission, &why.to_string()))?;
@@ -62,36 +63,47 @@ fn keep_refused(admission: &Admission, ticket: &Ticket, refusal: &Answer, kind: 
     admission.calls.refused(ticket, now_ms);
     let has_no_room = !admission.drain.is_draining() && ticket.opening == Opening::Greet;
     if let Some(agent) = admission.agent(&ticket.info.agent).filter(|_| has_no_room) {
-        admission.calls.keep_last_twiml(&ticket.call_sid, &busy(agent, ticket.info.language.as_deref()), now_ms);
+        admission.calls.keep_last_twiml(&ticket.call(), &busy(agent, ticket.info.language.as_deref()), now_ms);
     }
 }
 
 /// Opens a media stream of foreign TwiML, if that is allowed.
 pub(super) fn open_bare(runner: &Arc<CallRunner>, mut request: Request<Incoming>) -> Result<Answer, Refusal> {
-    let (public, answer, socket) = handshake(&runner.admission, &mut request, CallKind::Bare)?;
+    let twilio = &runner.admission.config.twilio;
+    // Which account it is of, only the stream's start says.
+    let (sids, tokens): (Vec<Option<&String>>, Vec<&[Secret]>) = std::iter::once(None)
+        .chain(twilio.others.keys().map(Some))
+        .map(|sid| (sid, twilio.tokens_of(sid.map(String::as_str))))
+        .unzip();
+    let (public, signer, answer, socket) = handshake(&runner.admission, &tokens, &mut request, CallKind::Bare)?;
+    let signer = sids[signer].cloned();
     let (serving, trace) = (runner.clone(), request.extensions().get().copied());
     runner.spawn(async move {
         if let Some(socket) = opened(&serving.admission.config.limits, socket).await {
-            bare_media::run(&serving, &public, trace, socket).await;
+            bare_media::run(&serving, &public, signer.as_deref(), trace, socket).await;
         }
     });
     Ok(answer)
 }
 
-/// Checks a handshake: it is a WebSocket's, Twilio signed it (unless it is the browser's), and there is room.
+/// Checks a handshake: it is a WebSocket's, Twilio signed it with a token of one of these accounts (unless it is the browser's),
+/// and there is room. Returns the place of that account too.
 fn handshake(
     admission: &Admission,
+    accounts: &[&[Secret]],
     request: &mut Request<Incoming>,
     kind: CallKind,
-) -> Result<(PublicUrl, Answer, Upgrade), Refusal> {
+) -> Result<(PublicUrl, usize, Answer, Upgrade), Refusal> {
     if admission.drain.is_draining() {
         admission.telemetry.refused(RefusalReason::Draining);
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n"));
     }
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let public = match kind {
-        CallKind::Browser => likely_url(&admission.config, request.headers())?,
-        CallKind::Ticket | CallKind::Bare => signed_url(admission, |public| public.ws(path), &[], request.headers())?,
+    let (public, signer) = match kind {
+        CallKind::Browser => (likely_url(&admission.config, request.headers())?, 0),
+        CallKind::Ticket | CallKind::Bare => {
+            signed_url(admission, accounts, |public| public.ws(path), &[], request.headers())?
+        }
     };
     if !is_upgrade_request(request) {
         return Err(refusal(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket\n"));
@@ -107,7 +119,7 @@ fn handshake(
     }
     let (response, socket) =
         accept(request).map_err(|_| refusal(StatusCode::BAD_REQUEST, "this is no WebSocket handshake\n"))?;
-    Ok((public, response, socket))
+    Ok((public, signer, response, socket))
 }
 
 async fn opened(limits: &Limits, socket: Upgrade) -> Option<MediaSocket> {

@@ -42,7 +42,9 @@ pub(super) async fn ticket(page: &Page, request: Request<Incoming>) -> Result<An
     let named = field("agent").filter(|name| !name.is_empty());
     let call_sid = browser_call_sid()
         .ok_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, "The system has no randomness to give.\n"))?;
-    let agent = admission.config.route(named, None, call_sid.as_str());
+    // Whoever may open the page may try the agents of all accounts.
+    let account = named.and_then(|agent| admission.config.account_of(agent));
+    let agent = admission.config.route(account, named, None, call_sid.as_str());
     let agent = agent
         .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "No agent of that name is configured. Reload the page.\n"))?;
     let named = field("language").filter(|text| !text.is_empty());

@@ -33,7 +33,7 @@ pub(super) fn status(page: &Page) -> Value {
         "isDraining": admission.drain.is_draining(),
         "live": admission.calls.live(),
         "maxCalls": config.limits.max_calls,
-        "isSigned": !config.twilio.auth_tokens.is_empty(),
+        "isSigned": config.twilio.checks_signatures(),
         "hasRest": page.has_rest,
         "hasLogin": config.admin_token.is_some(),
         "showsPhoneTranscripts": config.page_transcripts,

@@ -35,8 +35,12 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         return Err(refusal(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n"));
     };
     let named = webhook.in_query("agent").filter(|name| !name.is_empty());
-    let Some(agent) = admission.config.route(named, webhook.called(), webhook.caller().unwrap_or(call_sid.as_str()))
-    else {
+    let Some(agent) = admission.config.route(
+        webhook.account.as_deref(),
+        named,
+        webhook.called(),
+        webhook.caller().unwrap_or(call_sid.as_str()),
+    ) else {
         admission.telemetry.refused(RefusalReason::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return Err(refusal(StatusCode::NOT_FOUND, "no agent of that name is configured\n"));
@@ -54,14 +58,13 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
     }
     let opening = opening(admission, &webhook, &call_sid, agent);
     let began_ms = admission.clock.now_ms();
-    let account = admission.config.twilio.other_account(webhook.parameter("AccountSid"));
     let mut info = CallInfo {
         agent: agent.to_owned(),
         backup_of: None,
         language,
         began_ms,
         failed_turns: 0,
-        account,
+        account: webhook.account.clone(),
         trace: webhook.trace,
     };
     if let Some(config) = admission.agent(agent).filter(|_| opening == Opening::Greet && !admission.admits(agent)) {
@@ -134,7 +137,7 @@ fn is_first_document(webhook: &Webhook) -> bool {
 pub(super) async fn connect_ended(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let (webhook, state) = read_state(admission, request).await?;
     let now_ms = admission.clock.now_ms();
-    if let Some(twiml) = admission.calls.last_twiml(&state.call_sid, now_ms) {
+    if let Some(twiml) = admission.calls.last_twiml(&state.info.of_account(&state.call_sid), now_ms) {
         return Ok(xml(twiml));
     }
     Ok(resume(admission, &webhook, state, now_ms))
@@ -193,6 +196,10 @@ async fn read_state(admission: &Admission, request: Request<Incoming>) -> Result
     if webhook.parameter("CallSid") != Some(state.call_sid.as_str()) {
         return Err(refused(admission, "it is of another call"));
     }
+    let is_of_account = state.info.account == webhook.account;
+    if !is_of_account && admission.config.twilio.checks_signatures() {
+        return Err(refused(admission, "it is of another account"));
+    }
     if webhook.parameter("CallStatus").is_some_and(|status| status != "in-progress") {
         return Err(Box::new(xml(document(&[]))));
     }
@@ -204,7 +211,7 @@ async fn read_state(admission: &Admission, request: Request<Incoming>) -> Result
 fn resume(admission: &Admission, webhook: &Webhook, mut state: State, now_ms: u64) -> Answer {
     let lasted = now_ms.saturating_sub(state.issued_ms) > TICKET_LIFE_MS;
     let attempt = if lasted { 1 } else { state.attempt + 1 };
-    let progress = admission.calls.progress(&state.call_sid, state.issued_ms, now_ms);
+    let progress = admission.calls.progress(&state.info.of_account(&state.call_sid), state.issued_ms, now_ms);
     if let Some(progress) = progress {
         state.info.failed_turns = progress.failed_turns;
         let backup = admission.config.backups.get(&state.info.agent);

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use super::answer::{Refusal, refusal};
 use super::forwarded::{ClientTls, client_tls, is_out_of_reach, named_hosts};
 use crate::service::admission::Admission;
-use crate::settings::{Config, Limits, PublicUrl};
+use crate::settings::{Config, Limits, PublicUrl, Secret};
 use crate::telemetry::RefusalReason;
 use crate::telemetry::trace_context::TraceContext;
 use crate::twilio::signature::signed_place;
@@ -24,6 +24,8 @@ pub(super) struct Webhook {
     pub(super) public: PublicUrl,
     /// Whether Twilio can open that URL.
     pub(super) reach: Reach,
+    /// The account of the request, whose token has signed it. `None`: the configured one.
+    pub(super) account: Option<String>,
     /// The parameters of the URL.
     pub(super) query: Vec<(String, String)>,
     /// The parameters of the body, or of the URL for GET.
@@ -54,11 +56,14 @@ impl Webhook {
             }
             _ => Vec::new(),
         };
-        let public = signed_url(admission, |public| public.http(&path), &form, &head.headers)?;
+        let told = if head.method == Method::POST { &form } else { &query };
+        let account = admission.config.twilio.other_account(find(told, "AccountSid"));
+        let tokens = [admission.config.twilio.tokens_of(account.as_deref())];
+        let (public, _) = signed_url(admission, &tokens, |public| public.http(&path), &form, &head.headers)?;
         let reach = check_reach(admission, &public, &head.headers);
         let form = if head.method == Method::POST { form } else { query.clone() };
         let trace = head.extensions.get().copied();
-        Ok(Self { public, reach, query, form, trace })
+        Ok(Self { public, reach, account, query, form, trace })
     }
 
     /// A parameter that Twilio sets.
@@ -134,26 +139,30 @@ pub(super) fn likely_url(config: &Config, headers: &HeaderMap) -> Result<PublicU
     public_urls(config, headers).map(|urls| urls[0].clone())
 }
 
-/// Finds the URL of this service that Twilio called: the one for which the signature is right, or the likeliest if there is no
-/// token to check a signature with. `url_of` makes the signed URL.
+/// Finds the URL of this service that Twilio called: the one for which the signature is right, or the likeliest if no account
+/// has a token to check a signature with. `url_of` makes the signed URL. Returns too which of the `accounts`' tokens has signed
+/// it, by its place.
 ///
 /// # Errors
 /// The response to send: Twilio did not sign the request, or it names no host.
 pub(super) fn signed_url(
     admission: &Admission,
+    accounts: &[&[Secret]],
     url_of: impl Fn(&PublicUrl) -> String,
     form: &[(String, String)],
     headers: &HeaderMap,
-) -> Result<PublicUrl, Refusal> {
-    let tokens = &admission.config.twilio.auth_tokens;
+) -> Result<(PublicUrl, usize), Refusal> {
     let mut urls = public_urls(&admission.config, headers)?;
-    if tokens.is_empty() {
-        return Ok(urls.swap_remove(0));
+    if !admission.config.twilio.checks_signatures() {
+        return Ok((urls.swap_remove(0), 0));
     }
     let signature = headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
-    let place = signature.and_then(|signature| signed_place(tokens, urls.iter().map(&url_of), form, signature));
-    match place {
-        Some(place) => Ok(urls.swap_remove(place)),
+    let signed = signature.and_then(|signature| {
+        let place = |tokens: &&[Secret]| signed_place(tokens, urls.iter().map(&url_of), form, signature);
+        accounts.iter().enumerate().find_map(|(account, tokens)| Some((account, place(tokens)?)))
+    });
+    match signed {
+        Some((account, place)) => Ok((urls.swap_remove(place), account)),
         None => Err(refuse(admission, &url_of(&urls[0]), form, headers, signature)),
     }
 }
@@ -172,7 +181,10 @@ fn refuse(
             tracing::warn!(url = redacted(url), withheld, "a request was refused: it has no X-Twilio-Signature");
             return refusal(StatusCode::FORBIDDEN, "");
         };
-        let tokens = &admission.config.twilio.auth_tokens;
+        let twilio = &admission.config.twilio;
+        let account = twilio.other_account(find(form, "AccountSid"));
+        let named = account.as_ref().and_then(|sid| twilio.others.get(sid));
+        let tokens = twilio.tokens_of(account.as_deref());
         let others = neighbours(url, headers);
         let signed_url =
             signed_place(tokens, others.iter().cloned(), form, signature).map(|place| redacted(&others[place]));
@@ -184,9 +196,15 @@ fn refuse(
                 withheld,
                 "a request was refused: Twilio signed another URL than the one checked; PUBLIC_URL must be what Twilio calls"
             ),
-            None if admission.config.twilio.other_account(find(form, "AccountSid")).is_some() => tracing::warn!(
+            None if named.is_some() => tracing::warn!(
                 url,
-                account = find(form, "AccountSid"),
+                account,
+                withheld,
+                "a request was refused: no token of its account in the agents' file has signed it"
+            ),
+            None if account.is_some() => tracing::warn!(
+                url,
+                account,
                 withheld,
                 "a request was refused: it is of another account than TWILIO_ACCOUNT_SID, and a subaccount signs with its own \
                  token: add that to TWILIO_AUTH_TOKEN, after the main account's"

@@ -19,7 +19,7 @@ use crate::settings::PublicUrl;
 use crate::tape_files::tape_path;
 use crate::telemetry::CallIdentity;
 use crate::twilio::rest::RestCall;
-use crate::twilio::ticket::Ticket;
+use crate::twilio::ticket::{AccountCall, Ticket};
 
 /// Runs calls.
 pub(crate) struct CallRunner {
@@ -90,7 +90,8 @@ impl CallRunner {
         let session = config.session.clone();
         let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
         let twiml = handoff::failed(&config.handoff, &config.words, &outcome).twiml;
-        self.admission.calls.keep_last_twiml(call_sid, &twiml, self.admission.clock.now_ms());
+        let kept = AccountCall { account: call.account.map(ToOwned::to_owned), call_sid: call_sid.clone() };
+        self.admission.calls.keep_last_twiml(&kept, &twiml, self.admission.clock.now_ms());
         if let Some(rest) = &self.setup.rest {
             self.admission.telemetry.updated(rest.update(call, &twiml).await);
         }

@@ -47,6 +47,7 @@ impl Values<'_> {
         let notices = self.notices(product, &speech, events.as_ref());
         let ces = self.ces(named.as_ref().and_then(|named| named.address.deployment()));
         let config = |named: Named| AgentConfig {
+            account: None,
             ces,
             tools,
             address: named.address,

@@ -1,6 +1,9 @@
 //! Checks all settings: those of the service, and those of each agent. The agents come from the agents' file, or the
 //! settings name a single one.
 
+use std::collections::BTreeMap;
+
+use super::accounts::{AccountTable, TwilioAccount};
 use super::config::{AgentConfig, Config, DEFAULT_AGENT, Platform};
 use super::error::SettingError;
 use super::faults::{Faults, SettingErrors};
@@ -18,7 +21,8 @@ impl Settings {
         let faults = Faults::default();
         let file = self.file(&faults);
         let values = || Values::for_all(self, &file, &faults);
-        let mut config = values().service(platform);
+        let accounts = accounts(&file, values().find(&table::TWILIO_ACCOUNT_SID).as_deref(), &faults);
+        let mut config = values().service(platform, accounts);
         let migrate_after_ms = values().migrate_after_ms(platform);
         for table in &file.agents {
             let values = values().with_own(table);
@@ -26,7 +30,9 @@ impl Settings {
             add_routes(table, &file, &mut config, &faults);
             add_shares(table, &file, &mut config, &faults);
             add_backup(table, &file, &mut config, &faults);
+            let account = account_of(table, &file, &faults);
             let agent = agent_of_file(table, &file, &values, migrate_after_ms);
+            let agent = agent.map(|agent| AgentConfig { account, ..agent });
             config.agents.extend(agent.map(|agent| (table.name.clone(), agent)));
         }
         config.default_agent = default_agent(&file, values().names_agent());
@@ -85,6 +91,49 @@ fn check_named(table: &AgentTable, file: &ConfigFile, values: &Values<'_>, fault
     }
 }
 
+/// The further accounts by their ids, each with its first agent.
+fn accounts(file: &ConfigFile, main: Option<&str>, faults: &Faults) -> BTreeMap<String, TwilioAccount> {
+    let mut accounts = BTreeMap::new();
+    for table in &file.accounts {
+        let wrong = |fault: &str| {
+            faults.add(SettingError::in_file(format!("{}: accounts.{}", file.name, table.name), fault));
+        };
+        let AccountTable { name, sid, auth_tokens, api_key } = table;
+        let Some(agent) = file.agents.iter().find(|agent| agent.account.as_ref() == Some(name)) else {
+            wrong("has no agent: one of the agents has to say account = its name");
+            continue;
+        };
+        let account = TwilioAccount {
+            name: name.clone(),
+            auth_tokens: auth_tokens.clone(),
+            api_key: api_key.clone(),
+            default_agent: agent.name.clone(),
+        };
+        if main == Some(sid) {
+            wrong("has the id of TWILIO_ACCOUNT_SID");
+        } else if accounts.insert(sid.clone(), account).is_some() {
+            wrong("has the id of another account of the file");
+        }
+    }
+    accounts
+}
+
+/// The id of the account that an agent takes calls of.
+fn account_of(table: &AgentTable, file: &ConfigFile, faults: &Faults) -> Option<String> {
+    let name = table.account.as_ref()?;
+    let account = file.accounts.iter().find(|account| account.name == *name);
+    if account.is_none() {
+        let fault = format!("is {name}, which is no account of the file");
+        faults.add(SettingError::in_file(format!("{}: agents.{}.account", file.name, table.name), fault));
+    }
+    account.map(|account| account.sid.clone())
+}
+
+/// Whether two agents of the file take calls of one account.
+fn same_account(table: &AgentTable, other: &str, file: &ConfigFile) -> bool {
+    file.agents.iter().any(|agent| agent.name == other && agent.account == table.account)
+}
+
 /// Adds the agent's shares. Each goes to another agent of the file; a picked call is not picked again.
 fn add_shares(table: &AgentTable, file: &ConfigFile, config: &mut Config, faults: &Faults) {
     for other in table.shares.agents() {
@@ -94,6 +143,8 @@ fn add_shares(table: &AgentTable, file: &ConfigFile, config: &mut Config, faults
         } else if !file.agents.iter().any(|agent| agent.name == other) {
             faults
                 .add(SettingError::in_file(place(), format!("has a share for {other}, which is no agent of the file")));
+        } else if !same_account(table, other, file) {
+            faults.add(SettingError::in_file(place(), format!("has a share for {other}, an agent of another account")));
         }
     }
     config.shares.insert(table.name.clone(), table.shares.clone());
@@ -104,6 +155,8 @@ fn add_backup(table: &AgentTable, file: &ConfigFile, config: &mut Config, faults
     let Some(backup) = &table.backup else { return };
     let fault = if !file.agents.iter().any(|agent| agent.name == *backup) {
         format!("is {backup}, which is no agent of the file")
+    } else if !same_account(table, backup, file) {
+        format!("is {backup}, an agent of another account")
     } else if let Some(circle) = circle_of_backups(&table.name, file) {
         format!("leads back to {}, which cannot be had then: {}", table.name, circle.join(", "))
     } else {

@@ -14,6 +14,7 @@ use dialbridge_lab::agent::Script;
 use dialbridge_net::Secret;
 use http::{HeaderName, HeaderValue};
 
+use super::accounts::TwilioAccount;
 use super::numbers::Routes;
 use super::prompts::PromptsConfig;
 use super::public_url::PublicUrl;
@@ -80,24 +81,43 @@ pub struct Config {
 impl Config {
     /// The name of a call's agent: the agent that its voice-url names, else the agent of the called number, else the
     /// default agent; of the latter two, an agent that has a share of its callers may get the call. `caller` is his number, or
-    /// what names the call if he shows none. `None` if the voice-url names an agent that does not exist.
+    /// what names the call if he shows none. Only agents of the call's account count; `account` is its id, `None` the
+    /// configured one. `None` if the voice-url names an agent that does not exist, or if the account has none.
     #[must_use]
-    pub fn route(&self, named: Option<&str>, called: Option<&str>, caller: &str) -> Option<&str> {
+    pub fn route(
+        &self,
+        account: Option<&str>,
+        named: Option<&str>,
+        called: Option<&str>,
+        caller: &str,
+    ) -> Option<&str> {
+        let account = account.filter(|sid| self.twilio.others.contains_key(*sid));
+        let is_of_account = |name: &&str| self.account_of(name) == account;
         let name = match named {
             Some(name) => name,
             None => {
-                let agent = called.and_then(|called| self.routes.agent(called)).unwrap_or(&self.default_agent);
+                let default = account.and_then(|sid| self.twilio.others.get(sid));
+                let default = default.map_or(&self.default_agent, |account| &account.default_agent);
+                let agent = called.and_then(|called| self.routes.agent(called)).filter(is_of_account);
+                let agent = agent.unwrap_or(default);
                 self.shares.get(agent).and_then(|shares| shares.pick(caller)).unwrap_or(agent)
             }
         };
-        self.agents.get_key_value(name).map(|(name, _)| name.as_str())
+        self.agents.get_key_value(name).map(|(name, _)| name.as_str()).filter(is_of_account)
+    }
+
+    /// The id of the account whose calls this agent takes. `None`: the configured one.
+    #[must_use]
+    pub fn account_of(&self, agent: &str) -> Option<&str> {
+        self.agents.get(agent)?.account.as_deref()
     }
 
     /// Warnings about settings that disable a feature or leave the service open, as sentences.
     #[must_use]
     pub fn warnings(&self) -> Vec<&'static str> {
         let is_known = self.twilio.account_sid.is_some();
-        let twilio = match (self.twilio.auth_tokens.is_empty(), self.twilio.api_key.is_some()) {
+        let twilio = match (!self.twilio.checks_signatures(), self.twilio.api_key.is_some()) {
+            _ if self.twilio.auth_tokens.is_empty() && !self.twilio.others.is_empty() => None,
             (true, false) => {
                 Some("TWILIO_AUTH_TOKEN is not set: anyone can use this service, and no call is updated over REST")
             }
@@ -145,6 +165,8 @@ pub struct TwilioConfig {
     pub api_key: Option<(String, Secret)>,
     /// Base URL of the REST API.
     pub api_url: String,
+    /// Further accounts by their ids.
+    pub others: BTreeMap<String, TwilioAccount>,
 }
 
 impl TwilioConfig {
@@ -152,7 +174,22 @@ impl TwilioConfig {
     pub(crate) fn other_account(&self, sid: Option<&str>) -> Option<String> {
         // It becomes part of a path.
         let sid = sid.filter(|sid| is_account_sid(sid))?;
-        (self.account_sid.as_deref().is_some_and(|own| own != sid)).then(|| sid.to_owned())
+        let is_other = self.account_sid.as_deref().is_some_and(|own| own != sid) || self.others.contains_key(sid);
+        is_other.then(|| sid.to_owned())
+    }
+
+    /// Whether requests must be signed. Without any token, anyone can use the service.
+    #[must_use]
+    pub fn checks_signatures(&self) -> bool {
+        !self.auth_tokens.is_empty() || !self.others.is_empty()
+    }
+
+    /// The tokens with which a request of this account may be signed. `None`, and an account that is not in the agents'
+    /// file: those of `TWILIO_AUTH_TOKEN`.
+    #[must_use]
+    pub fn tokens_of(&self, account: Option<&str>) -> &[Secret] {
+        let other = account.and_then(|sid| self.others.get(sid));
+        other.map_or(&self.auth_tokens, |other| &other.auth_tokens)
     }
 }
 
@@ -189,6 +226,8 @@ impl Platform {
 /// The configuration of calls to one agent.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
+    /// The id of the Twilio account whose calls it takes. `None`: the configured one.
+    pub account: Option<String>,
     /// The agent.
     pub address: AgentAddress,
     /// An endpoint that replaces the agent's own.

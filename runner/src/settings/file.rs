@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value as Json};
 use toml::{Table, Value};
 
+use super::accounts::AccountTable;
 use super::error::SettingError;
 use super::faults::Faults;
 use super::given::{Settings, declared};
@@ -33,6 +34,10 @@ use super::shares::Shares;
 use super::spelling::hint;
 use super::value::is_parameter_name;
 
+/// The key of the accounts' tables, at the top of the file.
+const ACCOUNTS: &str = "accounts";
+/// The key of an agent's account, in its table.
+const ACCOUNT: &str = "account";
 /// The key of the agents' tables, at the top of the file.
 const AGENTS: &str = "agents";
 /// The key of the session parameters, at the top of the file and in an agent's table.
@@ -63,6 +68,8 @@ pub(super) struct ConfigFile {
     pub(super) name: String,
     /// The settings for all agents.
     pub(super) top: Settings,
+    /// Further Twilio accounts.
+    pub(super) accounts: Vec<AccountTable>,
     /// The agents in the order of the file.
     pub(super) agents: Vec<AgentTable>,
     /// Session parameters for all agents.
@@ -81,6 +88,8 @@ pub(super) struct AgentTable {
     pub(super) shares: Shares,
     /// The agent that goes on with its calls if it cannot be had.
     pub(super) backup: Option<String>,
+    /// The name of the account whose calls it takes. `None`: that of `TWILIO_ACCOUNT_SID`.
+    pub(super) account: Option<String>,
     /// The session parameters of its calls.
     pub(super) parameters: Map<String, Json>,
 }
@@ -116,9 +125,12 @@ impl Reader<'_> {
         if agents.is_empty() {
             self.wrong("", "names no agent: one begins with a line such as [agents.sales]");
         }
+        let no_tables = "is no table: accounts stand in tables such as [accounts.agency]";
+        let accounts = self.table(ACCOUNTS, top.remove(ACCOUNTS), no_tables)?;
+        let accounts = accounts.into_iter().filter_map(|(name, table)| self.account(&name, table)).collect();
         let parameters = self.parameters("", top.remove(PARAMETERS));
         let (name, top) = (self.file.to_owned(), self.settings("", top, Scope::Service));
-        Some(ConfigFile { name, top, agents: agents.into_iter().flatten().collect(), parameters })
+        Some(ConfigFile { name, top, accounts, agents: agents.into_iter().flatten().collect(), parameters })
     }
 
     fn agent(&self, name: String, table: Value) -> Option<AgentTable> {
@@ -132,11 +144,23 @@ impl Reader<'_> {
         let numbers = self.numbers(&place, table.remove(NUMBERS));
         let parameters = self.parameters(&place, table.remove(PARAMETERS));
         let shares = self.shares(&name, &place, &mut table);
-        let backup = table.remove(BACKUP).and_then(|backup| {
-            let name = backup.as_str().map(ToOwned::to_owned).ok_or("is no agent's name, such as \"old-sales\"");
-            self.right(&joined(&place, BACKUP), name)
-        });
-        Some(AgentTable { name, own: self.settings(&place, table, Scope::Agent), numbers, shares, backup, parameters })
+        let mut named = |key: &str, fault: &str| {
+            let name = table.remove(key)?.as_str().map(ToOwned::to_owned).ok_or(fault);
+            self.right(&joined(&place, key), name)
+        };
+        let backup = named(BACKUP, "is no agent's name, such as \"old-sales\"");
+        let account = named(ACCOUNT, "is no account's name, such as \"agency\"");
+        let own = self.settings(&place, table, Scope::Agent);
+        Some(AgentTable { name, own, numbers, shares, backup, account, parameters })
+    }
+
+    fn account(&self, name: &str, table: Value) -> Option<AccountTable> {
+        let place = joined(ACCOUNTS, name);
+        let table = self.table(&place, Some(table), "is no table of an account's")?;
+        let wrong = |(key, fault): (&str, String)| {
+            self.wrong(&if key.is_empty() { place.clone() } else { joined(&place, key) }, fault);
+        };
+        AccountTable::read(name, table, &self.folder).map_err(|faults| faults.into_iter().for_each(wrong)).ok()
     }
 
     /// The settings of a table. The scope `Service` allows all settings, `Agent` only those of an agent.

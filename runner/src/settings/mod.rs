@@ -7,6 +7,7 @@
 //!   one go.
 //! - `spelling` finds names that only look like settings.
 
+mod accounts;
 mod agent;
 mod agents;
 mod config;
@@ -34,6 +35,7 @@ mod tools;
 pub(crate) mod value;
 mod webhook_secret;
 
+pub use accounts::TwilioAccount;
 #[cfg(feature = "lab")]
 pub use config::Lab;
 pub use config::{

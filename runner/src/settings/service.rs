@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dialbridge_net::Secret;
 
+use super::accounts::TwilioAccount;
 use super::config::{Config, Limits, Platform, Sampler, TracesConfig, TwilioConfig};
 use super::faults::Faults;
 use super::given::Settings;
@@ -18,8 +19,8 @@ const PLATFORM_MIGRATION_SECONDS: u64 = 3_300;
 
 impl Values<'_> {
     /// The service's part of the configuration. The agents are still missing.
-    pub(super) fn service(&self, platform: Platform) -> Config {
-        let twilio = self.twilio();
+    pub(super) fn service(&self, platform: Platform, others: BTreeMap<String, TwilioAccount>) -> Config {
+        let twilio = TwilioConfig { others, ..self.twilio() };
         self.check_access(platform, &twilio);
         Config {
             host: self.find(&table::HOST),
@@ -84,6 +85,7 @@ impl Values<'_> {
             auth_tokens: self.get(&table::TWILIO_AUTH_TOKEN),
             api_key: sid.zip(secret.map(Secret::new)),
             api_url: self.twilio_api_url(),
+            others: BTreeMap::new(),
         }
     }
 
@@ -109,7 +111,7 @@ impl Values<'_> {
         if !platform.is_public() || !twilio.auth_tokens.is_empty() {
             return;
         }
-        if !allow_unsigned {
+        if !allow_unsigned && !twilio.checks_signatures() {
             let fault = "is not set, so anyone could use this service (ALLOW_UNSIGNED=true starts it all the same)";
             self.conflicting(&table::TWILIO_AUTH_TOKEN, fault);
         } else if !self.has(&table::TICKET_KEY) {

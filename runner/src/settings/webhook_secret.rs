@@ -1,5 +1,6 @@
 //! Secrets of Standard Webhooks: `whsec_` and the base64 of the key
-//! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
+//! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>). Any other text is the key
+//! itself.
 
 use std::fmt;
 
@@ -19,10 +20,11 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 pub struct WebhookSecret(Vec<u8>);
 
 impl WebhookSecret {
-    /// Reads a secret such as `whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD`.
+    /// Reads a secret such as `whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD`. `None` if only its beginning is right.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let key = STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
+        let Some(encoded) = text.strip_prefix(PREFIX) else { return Some(Self(text.into())) };
+        let key = STANDARD.decode(encoded).ok()?;
         KEY_BYTES.contains(&key.len()).then_some(Self(key))
     }
 

@@ -85,7 +85,7 @@ impl Telemetry {
             };
             Some(CallEvents::new(self.events.webhook(config)?, config.redaction, common))
         });
-        let callbacks = settings.status_callback.as_ref().and_then(|url| {
+        let callbacks = self.events.callback(settings).map(|webhook| {
             let call = CallOfTurns {
                 call_sid: identity.call_sid.clone(),
                 account_sid: identity.account_sid.map(ToOwned::to_owned),
@@ -93,7 +93,7 @@ impl Telemetry {
                 language: identity.language.to_owned(),
                 began_ms,
             };
-            Some(TurnCallbacks::new(self.events.callback(url)?, call))
+            TurnCallbacks::new(webhook, call)
         });
         let span = self.log_span(context);
         name_in(&span, &agent.name, agent.edition);

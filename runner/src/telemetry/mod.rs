@@ -86,8 +86,7 @@ impl Telemetry {
             metrics.show_agent(&AgentLabels { name: name.as_str().into(), edition: settings.address.edition() });
         }
         let mut tasks = JoinSet::new();
-        let signs = (config.twilio.auth_tokens.first(), sign);
-        let events = Events::start(config.agents.values(), signs, client, clock, &metrics, &mut tasks);
+        let events = Events::start(config.agents.values(), &config.twilio, sign, client, clock, &metrics, &mut tasks);
         let exporter = config.traces.as_ref().map(|traces| {
             let exporter = Arc::new(Exporter::new(traces, client.clone(), metrics.clone()));
             tasks.spawn(exporter.clone().run());

@@ -3,6 +3,7 @@
 //! `POST /2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}.json` with `Twiml`
 //! (<https://www.twilio.com/docs/voice/api/call-resource>).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use http_body_util::Full;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 
-use crate::settings::{Secret, TwilioConfig};
+use crate::settings::{Secret, TwilioAccount, TwilioConfig};
 use dialbridge_net::http_client::HttpClient;
 
 /// How long one request may take. The caller hears nothing meanwhile, and core waits 10 s for all attempts.
@@ -40,12 +41,35 @@ pub struct RestClient {
     client: HttpClient,
     /// `…/2010-04-01/Accounts`.
     base: String,
-    /// The configured account.
-    account: String,
+    /// The configured account and its credentials.
+    main: Option<MainAccount>,
+    /// The credentials of further accounts, by their ids.
+    others: BTreeMap<String, HeaderValue>,
+}
+
+struct MainAccount {
+    sid: String,
     authorization: HeaderValue,
-    /// For calls of other accounts. The token of a main account reaches its subaccounts' calls. An API key reaches only its own
+    /// For calls of accounts without credentials here. The token of a main account reaches its subaccounts' calls. An API key reaches only its own
     /// account (<https://www.twilio.com/docs/iam/api/subaccounts>), but is better than nothing.
     for_others: HeaderValue,
+}
+
+impl MainAccount {
+    fn new(config: &TwilioConfig) -> Option<Self> {
+        let sid = config.account_sid.clone()?;
+        let token = config.auth_tokens.first().map(|token| (sid.as_str(), token));
+        let key = config.api_key.as_ref().map(|(sid, secret)| (sid.as_str(), secret));
+        let (authorization, for_others) = (basic(key.or(token)?)?, basic(token.or(key)?)?);
+        Some(Self { sid, authorization, for_others })
+    }
+}
+
+/// The credentials of a further account: its API key, else its token.
+fn authorization_of((sid, account): (&String, &TwilioAccount)) -> Option<(String, HeaderValue)> {
+    let token = account.auth_tokens.first().map(|token| (sid.as_str(), token));
+    let key = account.api_key.as_ref().map(|(sid, secret)| (sid.as_str(), secret));
+    Some((sid.clone(), basic(key.or(token)?)?))
 }
 
 /// A call and its account.
@@ -84,15 +108,12 @@ struct CallStatus {
 }
 
 impl RestClient {
-    /// A client for this account. `None` without an account or credentials; then no call can be updated.
+    /// A client for these accounts. `None` without an account or credentials; then no call can be updated.
     #[must_use]
     pub fn new(config: &TwilioConfig, client: HttpClient) -> Option<Self> {
-        let account = config.account_sid.as_ref()?;
-        let token = config.auth_tokens.first().map(|token| (account.as_str(), token));
-        let key = config.api_key.as_ref().map(|(sid, secret)| (sid.as_str(), secret));
-        let (authorization, for_others) = (basic(key.or(token)?)?, basic(token.or(key)?)?);
-        let base = format!("{}/2010-04-01/Accounts", config.api_url);
-        Some(Self { client, base, account: account.clone(), authorization, for_others })
+        let (main, base) = (MainAccount::new(config), format!("{}/2010-04-01/Accounts", config.api_url));
+        let others: BTreeMap<String, HeaderValue> = config.others.iter().filter_map(authorization_of).collect();
+        (main.is_some() || !others.is_empty()).then_some(Self { client, base, main, others })
     }
 
     /// Gives new TwiML to a live call. Retries 429, 5xx and broken connections with growing pauses.
@@ -124,8 +145,9 @@ impl RestClient {
 
     /// The `status` of a call; `None` if Twilio does not return one.
     async fn status(&self, call: RestCall<'_>) -> Option<String> {
-        let request = Request::get(self.url(call))
-            .header("authorization", self.authorization_for(call))
+        let (url, authorization) = self.addressed(call)?;
+        let request = Request::get(url)
+            .header("authorization", authorization)
             .header("accept", "application/json")
             .body(Full::default())
             .ok()?;
@@ -141,8 +163,12 @@ impl RestClient {
     }
 
     async fn attempt(&self, call: RestCall<'_>, body: String) -> Attempt {
-        let request = Request::post(self.url(call))
-            .header("authorization", self.authorization_for(call))
+        let Some((url, authorization)) = self.addressed(call) else {
+            tracing::warn!(call_sid = %call.call_sid, "the call cannot be updated: there are no credentials for its account");
+            return Attempt::Done(UpdateResult::Impossible);
+        };
+        let request = Request::post(url)
+            .header("authorization", authorization)
             .header("content-type", "application/x-www-form-urlencoded")
             .header("accept", "application/json")
             .body(Full::from(body));
@@ -162,12 +188,14 @@ impl RestClient {
         }
     }
 
-    fn url(&self, call: RestCall<'_>) -> String {
-        format!("{}/{}/Calls/{}.json", self.base, call.account.unwrap_or(&self.account), call.call_sid)
-    }
-
-    fn authorization_for(&self, call: RestCall<'_>) -> HeaderValue {
-        if call.account.is_some() { &self.for_others } else { &self.authorization }.clone()
+    /// The call's URL, and the credentials that reach it. `None` if there are none.
+    fn addressed(&self, call: RestCall<'_>) -> Option<(String, HeaderValue)> {
+        let main = self.main.as_ref();
+        let (account, authorization) = match call.account {
+            Some(account) => (account, self.others.get(account).or_else(|| main.map(|main| &main.for_others))?),
+            None => main.map(|main| (main.sid.as_str(), &main.authorization))?,
+        };
+        Some((format!("{}/{account}/Calls/{}.json", self.base, call.call_sid), authorization.clone()))
     }
 
     fn understood(&self, call: RestCall<'_>, head: &http::response::Parts, error: &RestError) -> Attempt {
@@ -191,9 +219,11 @@ impl RestClient {
     /// than those of the request.
     fn refuses(&self, call: RestCall<'_>, status: StatusCode, error: &RestError) {
         let (call_sid, why) = (call.call_sid, format!("{status} {} {}", error.code, error.message));
-        let (account, configured) = (call.account.unwrap_or(&self.account), &self.account);
+        let configured = self.main.as_ref().map(|main| main.sid.as_str());
+        let account = call.account.or(configured);
+        let is_known = call.account.is_none_or(|account| self.others.contains_key(account));
         let is_account = matches!(status, StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        if is_account && call.account.is_some() {
+        if is_account && !is_known {
             tracing::warn!(
                 %call_sid, account, configured, why,
                 "Twilio's REST API refuses a call of another account than TWILIO_ACCOUNT_SID: set TWILIO_AUTH_TOKEN to the main \

@@ -95,7 +95,30 @@ pub struct CallInfo {
     pub trace: Option<TraceContext>,
 }
 
+/// A call of an account. Accounts may not reach each other's calls, whatever CallSid they send.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AccountCall {
+    /// The account's id; `None`: the configured one.
+    pub account: Option<String>,
+    /// The call.
+    pub call_sid: CallSid,
+}
+
+impl Ticket {
+    /// The call of its account.
+    #[must_use]
+    pub fn call(&self) -> AccountCall {
+        self.info.of_account(&self.call_sid)
+    }
+}
+
 impl CallInfo {
+    /// That call of the account.
+    #[must_use]
+    pub fn of_account(&self, call_sid: &CallSid) -> AccountCall {
+        AccountCall { account: self.account.clone(), call_sid: call_sid.clone() }
+    }
+
     /// This agent has the call from here on, as the backup of the one that had it.
     pub(crate) fn stand_in(&mut self, backup: &str) {
         self.backup_of = Some(std::mem::replace(&mut self.agent, backup.to_owned()));

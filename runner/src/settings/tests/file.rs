@@ -173,7 +173,7 @@ fn the_voice_url_goes_before_the_called_number_and_that_before_the_default() {
         (Some("nobody"), Some("+15550100"), None),
         (Some("default"), None, None),
     ] {
-        assert_eq!(config.route(named, called, "+15550007"), agent, "{named:?} {called:?}");
+        assert_eq!(config.route(None, named, called, "+15550007"), agent, "{named:?} {called:?}");
     }
 }
 
@@ -200,7 +200,9 @@ fn a_share_of_the_callers_gets_another_agent_unless_the_voice_url_names_one() {
                 [agents.new]\nshare = { newest = 100 }\n[agents.newest]\n[agents.default]\nshare = { new = 50 }\nshare_seed = 7\n";
     let config = good(file, &[ES]);
     let callers: Vec<String> = (0..200).map(|n| format!("+1555{n:07}")).collect();
-    let of = |named, called| callers.iter().filter(|caller| config.route(named, called, caller) == Some("new")).count();
+    let of = |named, called| {
+        callers.iter().filter(|caller| config.route(None, named, called, caller) == Some("new")).count()
+    };
     assert!((60..=140).contains(&of(None, Some("+15550100"))), "{}", of(None, Some("+15550100")));
     assert!((60..=140).contains(&of(None, None)), "the default agent has a share too: {}", of(None, None));
     assert_eq!((of(Some("old"), None), of(Some("new"), None)), (0, 200), "a named agent gets its calls");

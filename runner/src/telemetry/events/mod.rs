@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::metrics::Metrics;
-use crate::settings::{AgentConfig, EventsConfig, Secret};
+use crate::settings::{AgentConfig, EventsConfig, Secret, TwilioConfig};
 use crate::telemetry::clock::WallClock;
 use dialbridge_net::http_client::HttpClient;
 
@@ -36,16 +36,18 @@ fn key(config: &EventsConfig) -> String {
     std::iter::once(config.url.expose().to_owned()).chain(secrets).collect::<Vec<_>>().join("\n")
 }
 
-/// The key of a webhook that gets callbacks.
-fn callback_key(url: &Secret) -> String {
-    format!("\n{}", url.expose())
+/// The key of a webhook that gets callbacks, signed with the token of this account.
+fn callback_key(url: &Secret, account: Option<&str>) -> String {
+    format!("\n{}\n{}", url.expose(), account.unwrap_or_default())
 }
 
 impl Events {
-    /// Starts the webhooks of all agents, with their tasks in `tasks`. `signs`: Twilio's token and how it signs callbacks.
+    /// Starts the webhooks of all agents, with their tasks in `tasks`. `twilio` has the tokens that sign
+    /// callbacks, and `sign` is how.
     pub(super) fn start<'a>(
         agents: impl Iterator<Item = &'a AgentConfig>,
-        signs: (Option<&Secret>, SignAsTwilio),
+        twilio: &TwilioConfig,
+        sign: SignAsTwilio,
         client: &HttpClient,
         clock: WallClock,
         metrics: &Arc<Metrics>,
@@ -64,15 +66,18 @@ impl Events {
                 add(key(config), &config.url, Posts::Events(config.secrets.clone()));
             }
             if let Some(url) = &agent.status_callback {
-                add(callback_key(url), url, Posts::Callbacks(signs.0.cloned(), signs.1));
+                let account = agent.account.as_deref();
+                let token = twilio.tokens_of(account).first().cloned();
+                add(callback_key(url, account), url, Posts::Callbacks(token, sign));
             }
         }
         Self(all)
     }
 
     /// The webhook for an agent's callbacks.
-    pub(super) fn callback(&self, url: &Secret) -> Option<Arc<Webhook>> {
-        self.0.get(&callback_key(url)).cloned()
+    pub(super) fn callback(&self, agent: &AgentConfig) -> Option<Arc<Webhook>> {
+        let url = agent.status_callback.as_ref()?;
+        self.0.get(&callback_key(url, agent.account.as_deref())).cloned()
     }
 
     /// The webhook for an agent's events.
