@@ -116,8 +116,8 @@ async fn a_token_signs_for_its_own_account_only() {
     for (signer, account, status) in [
         (main_account(), main_account(), 200),
         (agency(), agency(), 200),
-        (agency(), main_account(), 403),
         (main_account(), agency(), 403),
+        (agency(), main_account(), 403),
     ] {
         assert_eq!(request(&harness, "/twiml", &signer, &account).await.status, status, "{signer:?} {account:?}");
     }

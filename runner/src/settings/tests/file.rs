@@ -5,7 +5,7 @@ use std::fs;
 use dialbridge_core::config::BargeInMode;
 
 use super::*;
-use crate::settings::{EsApi, Product};
+use crate::settings::{EsApi, Product, Secret};
 
 fn toml(text: &str) -> Folder {
     let folder = Folder::new();
@@ -174,6 +174,106 @@ fn the_voice_url_goes_before_the_called_number_and_that_before_the_default() {
         (Some("default"), None, None),
     ] {
         assert_eq!(config.route(None, named, called, "+15550007"), agent, "{named:?} {called:?}");
+    }
+}
+
+/// A file with an account, whose token stands in a file beside it, and an agent of that account.
+fn with_account(account: &str, agents: &str) -> Result<Config, SettingErrors> {
+    let folder = toml(&format!("[accounts.agency]\n{account}\n{agents}"));
+    fs::write(folder.0.join("token"), "new, old\n").unwrap();
+    fs::write(folder.0.join("empty"), "\n").unwrap();
+    config(&[
+        ("DIALBRIDGE_CONFIG", &folder.path("agents.toml")),
+        ("TWILIO_ACCOUNT_SID", MAIN),
+        ("TWILIO_AUTH_TOKEN", "t"),
+    ])
+}
+
+const MAIN: &str = "AC00000000000000000000000000000001";
+const AGENCY: &str = "account_sid = \"AC00000000000000000000000000000002\"";
+const THEIRS: &str = "[agents.ours]\ndialogflow_agent = \"projects/p/agent\"\nnumbers = [\"+1*\"]\n\
+    [agents.theirs]\ndialogflow_agent = \"projects/q/agent\"\naccount = \"agency\"\nnumbers = [\"+49*\"]\n";
+
+#[test]
+fn each_account_has_its_own_tokens_and_its_calls_reach_its_own_agents_only() {
+    let config = with_account(&format!("{AGENCY}\nauth_token_file = \"token\""), THEIRS).unwrap();
+    let sid = "AC00000000000000000000000000000002";
+    let tokens = |sid| config.twilio.tokens_of(sid).iter().map(Secret::expose).collect::<Vec<_>>();
+    assert_eq!((tokens(Some(sid)), tokens(None), tokens(Some("AC3"))), (vec!["new", "old"], vec!["t"], vec!["t"]));
+    let route = |account, named, called| config.route(account, named, called, "+15550100");
+    assert_eq!(route(None, None, None), Some("ours"));
+    assert_eq!(route(None, None, Some("+49301")), Some("ours"), "the number is another account's");
+    assert_eq!(route(None, Some("theirs"), None), None);
+    for called in [None, Some("+49301"), Some("+15550100")] {
+        assert_eq!(route(Some(sid), None, called), Some("theirs"));
+    }
+    assert_eq!(route(Some(sid), Some("ours"), None), None);
+    assert_eq!(route(Some("AC00000000000000000000000000000009"), None, None), Some("ours"), "a subaccount of ours");
+    assert!(!format!("{config:?}").contains("new"));
+}
+
+#[test]
+fn an_account_that_cannot_work_is_told_by_one_line() {
+    for (account, agents, expected) in [
+        (AGENCY.to_owned(), THEIRS, "accounts.agency.auth_token is not set: auth_token_file or auth_token_env"),
+        (
+            format!("{AGENCY}\nauth_token = \"planted\""),
+            THEIRS,
+            "accounts.agency.auth_token is a secret, which does not stand",
+        ),
+        (format!("{AGENCY}\nauth_token_file = \"nowhere\""), THEIRS, "accounts.agency.auth_token cannot be read from"),
+        (format!("{AGENCY}\nauth_token_file = \"empty\""), THEIRS, "accounts.agency.auth_token is empty"),
+        (
+            format!("{AGENCY}\nauth_token_env = \"NO_SUCH_TOKEN\""),
+            THEIRS,
+            "accounts.agency.auth_token is to be in NO_SUCH_TOKEN, which is not set",
+        ),
+        ("auth_token_file = \"token\"".to_owned(), THEIRS, "accounts.agency.account_sid is not set"),
+        (
+            "account_sid = \"AC1\"\nauth_token_file = \"token\"".to_owned(),
+            THEIRS,
+            "accounts.agency.account_sid is no account's id",
+        ),
+        (
+            format!("account_sid = \"{MAIN}\"\nauth_token_file = \"token\""),
+            THEIRS,
+            "accounts.agency has the id of TWILIO_",
+        ),
+        (
+            format!("{AGENCY}\nauth_token_file = \"token\"\ntoken = 1"),
+            THEIRS,
+            "accounts.agency has token, which is nothing of",
+        ),
+        (
+            format!("{AGENCY}\nauth_token_file = \"token\"\napi_key_sid = \"SK1\""),
+            THEIRS,
+            "accounts.agency.api_key_sid is set, but api_key_secret_file is not",
+        ),
+        (
+            format!("{AGENCY}\nauth_token_file = \"token\""),
+            "[agents.ours]\ndialogflow_agent = \"projects/p/agent\"",
+            "accounts.agency has no agent",
+        ),
+        (
+            format!("{AGENCY}\nauth_token_file = \"token\""),
+            &(THEIRS.to_owned() + "backup = \"ours\""),
+            "agents.theirs.backup is ours, an agent of another account",
+        ),
+        (
+            format!("{AGENCY}\nauth_token_file = \"token\""),
+            &(THEIRS.to_owned() + "share = { ours = 5 }"),
+            "agents.theirs.share has a share for ours, an agent of another account",
+        ),
+        (
+            format!("{AGENCY}\nauth_token_file = \"token\""),
+            &(THEIRS.to_owned() + "[agents.x]\ndialogflow_agent = \"projects/p/agent\"\naccount = \"agencies\""),
+            "agents.x.account is agencies, which is no account of the file",
+        ),
+    ] {
+        let told = with_account(&account, agents).unwrap_err().to_string();
+        assert!(told.contains(expected) && !told.contains("planted"), "{told}");
+        let lines = told.lines().filter(|line| !line.contains("agents.theirs.account")).count();
+        assert_eq!(lines, 1, "{told}");
     }
 }
 
