@@ -21,11 +21,14 @@ use crate::call_facts::ToldFacts;
 use crate::carried::StandIn;
 use crate::config::{CallConfig, StartingInput};
 use crate::report::Report;
+use crate::time::CallTime;
 
 /// The backup of a call whose agent still has it.
 #[derive(Debug)]
 pub(super) struct Standby {
     config: CallConfig,
+    /// When the call began.
+    began: CallTime,
     /// What it gets of the media stream's start.
     inputs: AgentInputs,
     told: ToldFacts,
@@ -38,7 +41,7 @@ impl Call {
         let told = ToldFacts::new(&self.facts, &config.call_parameters, config.parameter_names);
         let mut inputs = AgentInputs::new(&config);
         inputs.start(&self.facts, &told, custom);
-        self.standby = Some(Box::new(Standby { config, inputs, told }));
+        self.standby = Some(Box::new(Standby { config, began: self.now, inputs, told }));
     }
 
     /// Whether there is a backup that does not have the call yet.
@@ -60,32 +63,54 @@ impl Call {
     }
 
     fn use_backup(&mut self, standby: Standby) {
-        let Standby { config, mut inputs, told } = standby;
+        let Standby { config, began, inputs, told } = standby;
         if let Some(StandIn { agent, backup_of }) = config.stands_in.clone() {
             self.report(Report::BackupTookOver { backup: agent, backup_of });
         }
         self.outputs.push_back(Output::UseBackup);
-        self.awaits_greeting &= config.first_input() != StartingInput::default();
-        inputs.take_over(&mut self.inputs, self.awaits_greeting, &self.outcome.parameters, &config.dtmf.form);
-        self.inputs = inputs;
-        self.streams = streams(config.shape);
+        let first = std::mem::replace(&mut self.config, Arc::new(config));
+        self.awaits_greeting &= self.config.first_input() != StartingInput::default();
+        self.streams = streams(self.config.shape);
         self.past_turns.change_server(self.streams.may_lose_session());
-        self.failures = FailureStreak::new(config.seed, 0);
+        self.failures = FailureStreak::new(self.config.seed, 0);
         self.asked = Asked::default();
         self.end_rules = EndRules::default();
-        self.digits.set_rules(None);
         self.tools.forget();
-        self.backchannels = Backchannels::new(&config);
-        if config.barge_in.echo_guard != self.config.barge_in.echo_guard {
-            self.echo = Echo::new(config.barge_in.echo_guard, &config.words.language);
+        self.backchannels = Backchannels::new(&self.config);
+        self.playback.set_max(self.config.max_answer_ms);
+        let hears = |config: &CallConfig| (config.barge_in.echo_guard, config.words.language.clone());
+        if hears(&first) != hears(&self.config) {
+            self.echo = Echo::new(self.config.barge_in.echo_guard, &self.config.words.language);
         }
-        for timer in [Timer::Retry, Timer::Thinking] {
+        self.outcome.session.clone_from(&self.config.session);
+        self.outcome.stands_in.clone_from(&self.config.stands_in);
+        self.outcome.told = told;
+        self.take_over_inputs(inputs, &first);
+        self.start_backups_timers(began);
+        self.fillers.begin_again();
+        self.play_retry_filler();
+    }
+
+    /// The backup gets the inputs that wait. Keys that an agent takes one by one are collected by the backup's rules.
+    fn take_over_inputs(&mut self, inputs: AgentInputs, first: &CallConfig) {
+        let mut other = std::mem::replace(&mut self.inputs, inputs);
+        self.outcome.parameters = self.inputs.take_over(&mut other, self.awaits_greeting, &self.outcome.parameters);
+        self.digits.set_rules(None);
+        let one_by_one = first.dtmf.max_digits == 1;
+        for digits in other.take_digits() {
+            if one_by_one {
+                digits.digits.chars().chain(digits.finish_digit).for_each(|digit| self.collect_digit(digit));
+            } else if !self.inputs.add_digits(digits, self.config.dtmf.form.clone()) {
+                self.report(Report::DigitDropped);
+            }
+        }
+    }
+
+    fn start_backups_timers(&mut self, began: CallTime) {
+        for timer in [Timer::Retry, Timer::Thinking, Timer::Greeting] {
             self.timers.stop(timer);
         }
-        self.outcome.session.clone_from(&config.session);
-        self.outcome.stands_in.clone_from(&config.stands_in);
-        self.outcome.told = told;
-        self.config = Arc::new(config);
-        self.play_retry_filler();
+        self.start_greeting_timer();
+        self.timers.put(Timer::CallTooLong, self.config.call_limit_ms().map(|ms| began + ms));
     }
 }

@@ -105,6 +105,10 @@ impl Call {
         }
         self.note_caller_activity();
         self.check_barge_in(BargeInBy::Dtmf, None);
+        self.collect_digit(digit);
+    }
+
+    pub(super) fn collect_digit(&mut self, digit: char) {
         let (finish_digit, max_digits, interdigit_ms) = rules(&self.config.dtmf, self.digits.rules.as_ref());
         match self.digits.press(digit, finish_digit, max_digits, self.caller.received()) {
             Pressed::Collecting => self.timers.set(Timer::DigitsComplete, self.now + interdigit_ms),

@@ -42,6 +42,11 @@ pub(super) const FILLER_FETCH: FetchId = FetchId(0);
 const MAX_SENTENCE_BYTES: usize = 80_000;
 
 impl Fillers {
+    /// Another agent has the call, perhaps in another language: it has recordings and a sentence of its own.
+    pub(super) fn begin_again(&mut self) {
+        *self = Self::default();
+    }
+
     /// An answer has no audio. Returns whether it is the first one.
     pub(super) fn note_unspoken(&mut self) -> bool {
         !std::mem::replace(&mut self.had_unspoken, true)

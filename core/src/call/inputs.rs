@@ -68,10 +68,15 @@ impl AgentInputs {
             self.names.insert(&mut self.parameters, name, value);
         }
         for (name, value) in custom.iter().filter(|(name, _)| fact_of(name).is_none()) {
-            if let Some(name) = name.strip_prefix(END_USER_PREFIX).filter(|_| self.turn_data.has_end_user()) {
-                self.end_user.insert(name.to_owned(), value.as_str().into());
-            } else if name == PAGE_PARAMETER && self.turn_data.has_pages() && is_page(value) {
-                self.page = Some(value.clone()).filter(|_| self.opening == Opening::Greet);
+            // A backup of another edition may take what this agent does not.
+            if let Some(name) = name.strip_prefix(END_USER_PREFIX) {
+                if self.turn_data.has_end_user() {
+                    self.end_user.insert(name.to_owned(), value.as_str().into());
+                }
+            } else if name == PAGE_PARAMETER && is_page(value) {
+                if self.turn_data.has_pages() && self.opening == Opening::Greet {
+                    self.page = Some(value.clone());
+                }
             } else {
                 let name = name.strip_prefix(PARAMETER_PREFIX).unwrap_or(name);
                 self.names.insert(&mut self.parameters, name, value.as_str().into());
@@ -109,32 +114,51 @@ impl AgentInputs {
         self.names.extend(&mut self.parameters, unsent);
     }
 
-    /// Goes on where another agent's inputs were, with what is not for that agent alone: keys and texts that wait, what is
-    /// known of the caller, and the session parameters that the other agent has set (`agents`). `greets`: nobody has greeted
-    /// the caller.
-    pub(super) fn take_over(&mut self, other: &mut Self, greets: bool, agents: &Map<String, Value>, form: &DigitsForm) {
+    /// Goes on where another agent's inputs were, with what is not for that agent alone: texts that wait, what is known of the
+    /// caller, and the session parameters that the other agent has set (`agents`). Returns those. `greets`: nobody has
+    /// greeted the caller.
+    pub(super) fn take_over(
+        &mut self,
+        other: &mut Self,
+        greets: bool,
+        agents: &Map<String, Value>,
+    ) -> Map<String, Value> {
         if !greets {
             self.queue.clear();
             self.page = None;
         }
-        for input in other.queue.drain(..) {
+        for input in &other.queue {
             match input {
-                TurnInput::Digits(digits, _) => self.queue.push_back(TurnInput::Digits(digits, form.clone())),
-                TurnInput::Text(text) if other.starting_input.text.as_ref() != Some(&text) => {
-                    self.queue.push_back(TurnInput::Text(text));
+                TurnInput::Text(text) if other.starting_input.text.as_ref() != Some(text) => {
+                    self.queue.push_back(input.clone());
                 }
-                TurnInput::Audio | TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::ToolResults(_) => {}
+                TurnInput::Audio
+                | TurnInput::Event(_)
+                | TurnInput::Text(_)
+                | TurnInput::Digits(..)
+                | TurnInput::ToolResults(_) => {}
             }
         }
         // CX answers with all parameters of the session, also those that the settings gave it.
         let is_new = |name: &str, value: &Value| other.names.get(&other.known_parameters, name) != Some(value);
         let set = agents.iter().filter(|(name, value)| is_new(name, value));
-        for (name, value) in set {
+        let set: Map<String, Value> = set.map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, value) in &set {
             self.set_parameter(name, value);
         }
         if self.turn_data.has_end_user() {
             self.end_user.append(&mut other.end_user);
         }
+        set
+    }
+
+    /// Takes out the digits that wait, in order.
+    pub(super) fn take_digits(&mut self) -> Vec<Digits> {
+        let digits = self.queue.drain(..).filter_map(|input| match input {
+            TurnInput::Digits(digits, _) => Some(digits),
+            TurnInput::Audio | TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::ToolResults(_) => None,
+        });
+        digits.collect()
     }
 
     pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {

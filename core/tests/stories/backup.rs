@@ -107,8 +107,60 @@ fn keys_that_wait_go_to_the_backup_in_the_form_that_it_takes() {
 }
 
 #[test]
+fn keys_that_the_agent_takes_one_by_one_are_collected_by_the_backups_rules() {
+    let mut test = greeted(backed(Edition::Ces, Edition::Cx));
+    let stream = test.last_stream();
+    test.agent(stream, fault("UNAVAILABLE", true));
+    test.press("12");
+    test.wait(200);
+    test.press("3#");
+    refuse(&mut test);
+    test.wait(100);
+    assert_eq!(test.opened_with(test.last_stream()), digits("123", Some('#')));
+
+    let mut test = greeted(backed(Edition::Cx, Edition::Ces));
+    test.press("12#");
+    refuse(&mut test);
+    let stream = test.last_stream();
+    let sent: Vec<AgentCommand> =
+        test.commands(stream).into_iter().filter(|it| matches!(it, AgentCommand::Send(_))).collect();
+    assert_eq!(sent, [AgentCommand::Send(digits("12", Some('#')))], "CES takes them as they are");
+}
+
+#[test]
+fn the_limit_of_a_call_is_the_backups_and_counts_from_the_calls_beginning() {
+    for (first, backup) in [(0, 20_000), (60_000, 20_000), (5_000, 20_000)] {
+        let mut config = backed(Edition::Es, Edition::Cx);
+        config.limits.call_ms = first;
+        config.backup.as_mut().unwrap().limits.call_ms = backup;
+        let mut test = greeted(config);
+        refuse(&mut test);
+        test.hush(19_000);
+        assert!(test.update().is_none(), "{first}");
+        test.hush(1_000);
+        assert!(test.reports().any(|report| matches!(report, Report::LimitReached(_))), "{first}");
+    }
+}
+
+#[test]
+fn a_backup_that_listens_first_is_waited_for_with_no_filler() {
+    let mut test = TestCall::started(with(backed(Edition::Cx, Edition::Cx), |config| {
+        config.fillers.greeting_after_ms = 3_000;
+        let backup = config.backup.as_mut().unwrap();
+        backup.starting_input = StartingInput::default();
+        backup.fillers.greeting_after_ms = 0;
+    }));
+    refuse(&mut test);
+    test.hush(10_000);
+    assert_eq!(test.reports().filter(|report| matches!(report, Report::Filler { .. })).count(), 0);
+}
+
+#[test]
 fn a_backup_takes_over_when_the_budget_is_spent_and_not_before() {
-    let mut test = TestCall::started(backed(Edition::Cx, Edition::Es));
+    let clip = Clip(vec![0x30; 4_000].into());
+    let mut test = TestCall::started(with(backed(Edition::Cx, Edition::Es), |config| {
+        config.backup.as_mut().unwrap().fillers.retrying = Some(clip);
+    }));
     let mut tries = 0;
     while take_overs(&test) == 0 {
         assert!(test.now.as_ms() < 60_000);
@@ -119,6 +171,7 @@ fn a_backup_takes_over_when_the_budget_is_spent_and_not_before() {
     }
     assert!(tries > 5 && test.now.as_ms() > 10_000, "{tries} tries in {}", test.now);
     assert_eq!(test.opened_with(test.last_stream()), TurnInput::Event("WELCOME".to_owned()));
+    assert_eq!(test.played_ms(), 500, "the backup's filler is heard after those of the first agent");
 }
 
 #[test]
@@ -224,4 +277,26 @@ fn parameters_of_the_settings_are_each_agents_own() {
     refuse(&mut test);
     let start = test.start_of(test.last_stream());
     assert_eq!((&start.parameters["persona"], &start.parameters["loaves"]), (&json!("clerk"), &json!(2)));
+}
+
+#[test]
+fn a_later_stream_of_the_backup_gets_nothing_that_was_the_first_agents_own() {
+    let mut config = backed(Edition::Cx, Edition::Ces);
+    config.parameters.insert("persona".to_owned(), "baker".into());
+    config.parameters.insert("oven".to_owned(), "hot".into());
+    config.backup.as_mut().unwrap().parameters.insert("persona".to_owned(), "clerk".into());
+    let mut test = TestCall::started(config);
+    let all = json!({ "persona": "baker", "oven": "hot", "loaves": 2 }).as_object().cloned().unwrap();
+    test.agent(1, AgentEvent::Answer(Box::new(Answer { parameters: all, ..answer(200) })));
+    test.hush(500);
+    refuse(&mut test);
+    for _ in 0..2 {
+        let stream = test.last_stream();
+        let parameters = test.start_of(stream).parameters;
+        assert_eq!((&parameters["persona"], &parameters["loaves"]), (&json!("clerk"), &json!(2)));
+        assert!(!parameters.contains_key("oven"));
+        test.agent(stream, interim("hello"));
+        test.agent(stream, fault("UNAVAILABLE", true));
+        test.wait(2_000);
+    }
 }

@@ -308,6 +308,11 @@ impl Playback {
         self.waiting.iter().filter(|waiting| waiting.kind().turn == Some(turn)).map(Waiting::unsent_bytes).sum()
     }
 
+    /// At most so much audio waits from now on. What waits already stays.
+    pub(super) fn set_max(&mut self, max_waiting_ms: u64) {
+        self.max_waiting_ms = max_waiting_ms;
+    }
+
     /// The driver says how much audio may wait.
     pub(super) fn set_room(&mut self, ms: u64) {
         self.driver_room_ms = ms;
