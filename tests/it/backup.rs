@@ -158,6 +158,46 @@ async fn a_call_that_comes_back_is_the_backups() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_is_sent_back_within_a_minute_is_the_backups() {
+    let harness = harness(REFUSING, CX, ES).start();
+    let (media, _) = paths(&signed_post(&harness.pipes, "/twiml", &[("CallSid", CALL)]).await.body);
+    let mut socket = RawSocket::open(&harness.pipes, &media).await.unwrap();
+    socket.text(&start(CALL)).await;
+    assert!(matches!(socket.next().await, Came::Text(_)), "the backup greets");
+    drop(socket);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let tried = harness.agents["first"].record().turns(CALL).len();
+    let (media, _) = paths(&signed_post(&harness.pipes, "/twiml?resume=1", &[("CallSid", CALL)]).await.body);
+    let mut socket = RawSocket::open(&harness.pipes, &media).await.unwrap();
+    socket.text(&start(CALL)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(
+        harness.agents["second"].record().turns(CALL).last().map(|turn| turn.input),
+        Some("audio"),
+        "it listens"
+    );
+    assert_eq!(harness.agents["first"].record().turns(CALL).len(), tried);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_is_told_the_facts_that_only_it_wants() {
+    let file = format!(
+        "[agents.first]\ndialogflow_agent = \"{ES}\"\nbackup = \"second\"\n\
+         [agents.second]\ndialogflow_agent = \"{CX}\"\ncall_parameters = [\"From\", \"CallerName\"]"
+    );
+    let harness = Harness::with_script(GOOD).file(&file).agent("first", REFUSING).agent("second", GOOD);
+    let harness = harness.settings(|settings| settings.set("DIALOGFLOW_AGENT", "")).start();
+    let mut plan = harness.plan(vec![say(When::AgentSilent(300), numbered_speech(0, 800))]);
+    plan.facts.push(("CallerName".to_owned(), "ANN".to_owned()));
+    let call = harness.twilio.call(plan).await;
+    let told = |agent: &str| {
+        let turns = harness.agents[agent].record().turns(&call.call_sid);
+        turns[0].parameters.get("CallerName").cloned()
+    };
+    assert_eq!((told("first"), told("second")), (None, Some("ANN".into())));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_transfer_that_nobody_answers_comes_back_to_the_backup() {
     let transfers = GOOD.replace(
         "tone = { hz = 500, ms = 700 }",

@@ -75,7 +75,7 @@ impl AgentBreaker {
             tracing::error!(
                 agent = self.agent,
                 code = fault.code,
-                "the agent fails for all calls: new calls get their fallback until it answers again"
+                "the agent fails for all calls: new calls get its backup, or their fallback, until it answers again"
             );
         }
     }

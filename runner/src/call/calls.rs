@@ -269,6 +269,15 @@ impl Calls {
         ended.map(|ended| ended.progress)
     }
 
+    /// Whether a backup has the call, as far as we know: we keep it for a minute after a stream.
+    #[must_use]
+    pub fn is_on_backup(&self, call: &AccountCall, now_ms: u64) -> bool {
+        let inner = self.lock();
+        let ended = inner.ended.get(call).filter(|ended| ended.until_ms >= now_ms);
+        let progress = inner.live.get(call).map(|live| live.progress).or(ended.map(|ended| ended.progress));
+        progress.is_some_and(|progress| progress.on_backup)
+    }
+
     /// Notes that the media stream of this ticket was refused, so its stream made no progress, unless the ticket was
     /// used before.
     pub fn refused(&self, ticket: &Ticket, now_ms: u64) {

@@ -12,6 +12,7 @@ use crate::call::prompts::Prompts;
 use crate::call::tools::Tools;
 use crate::call::watch::Watch;
 use crate::history::HistoryWriter;
+use crate::settings::Redaction;
 use crate::telemetry::clock::WallClock;
 use crate::telemetry::log_limit::LogLimit;
 use crate::twilio::actions::DialAction;
@@ -50,6 +51,8 @@ pub struct Backup {
     pub name: String,
     /// Its edition, as the log names it.
     pub edition: &'static str,
+    /// What is left out of its events.
+    pub(crate) redaction: Redaction,
     /// What the call needs to speak with it.
     pub side: AgentSide,
 }

@@ -1,6 +1,7 @@
 //! What one call does outside of core: it sends to Twilio and to the agent, has things fetched and run, and reports.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dialbridge_agents::{PipeFull, StreamHandle, StreamInput};
@@ -217,12 +218,15 @@ impl Effects {
     /// All that goes to the agent goes to its backup from here on.
     fn use_backup(&mut self) {
         let Some(backup) = self.context.backup.take() else { return };
-        let Backup { name, edition, side } = *backup;
+        let Backup { name, edition, redaction, side } = *backup;
+        self.telemetry.use_backup(&name, edition, &side.session.language, redaction);
         self.context.side = side;
+        if let Some(call) = self.context.config.backup.clone() {
+            self.context.config = Arc::new(*call);
+        }
         if let Some(state) = &mut self.context.dial_action.state {
             state.info.stand_in(&name);
         }
-        self.telemetry.use_backup(&name, edition);
     }
 
     fn update(&mut self, twiml: String) {

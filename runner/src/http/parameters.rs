@@ -49,8 +49,12 @@ pub(super) fn parameters(
     let Some(agent) = admission.agent(&info.agent) else { return Vec::new() };
     let number = |name: &str, twilios: &str| Some((name.to_owned(), webhook.parameter(twilios)?.to_owned()));
     let numbers = [number("from", "From"), number("to", "To")].into_iter().flatten();
-    let (named, mut left_out) = named(webhook, agent.call.turn_data);
-    let (taken, without_room) = fitting(numbers.chain(facts(webhook, agent)).chain(named), agent.call.parameter_names);
+    // Its backup may have to go on with this media stream, and may take more.
+    let backup = admission.config.backups.get(&info.agent).and_then(|backup| admission.agent(backup));
+    let agents: Vec<&AgentConfig> = std::iter::once(agent).chain(backup.filter(|_| info.backup_of.is_none())).collect();
+    let (named, mut left_out) = named(webhook, &agents);
+    let (taken, without_room) =
+        fitting(numbers.chain(facts(webhook, &agents)).chain(named), agent.call.parameter_names);
     left_out.extend(without_room);
     if matches!(agent.address.product(), Product::Es(_)) {
         // The others keep their session's parameters.
@@ -64,17 +68,18 @@ pub(super) fn parameters(
     taken
 }
 
-/// What the voice-url tells the agent, as far as the agent takes it.
-fn named(webhook: &Webhook, takes: TurnData) -> (Vec<Pair>, Vec<LeftOut>) {
+/// What the voice-url tells the agents, as far as one of them takes it.
+fn named(webhook: &Webhook, agents: &[&AgentConfig]) -> (Vec<Pair>, Vec<LeftOut>) {
+    let takes = |what: fn(TurnData) -> bool| agents.iter().any(|agent| what(agent.call.turn_data));
     let (mut taken, mut left_out) = (Vec::new(), Vec::new());
     for (name, value) in &webhook.query {
         let fault = if name.starts_with(PARAMETER_PREFIX) {
             None
         } else if name.starts_with(END_USER_PREFIX) {
-            (!takes.has_end_user()).then_some("an agent of Dialogflow ES is not told of the caller")
+            (!takes(TurnData::has_end_user)).then_some("an agent of Dialogflow ES is not told of the caller")
         } else if name != PAGE_PARAMETER || value.is_empty() {
             continue;
-        } else if !takes.has_pages() {
+        } else if !takes(TurnData::has_pages) {
             Some("only an agent of Dialogflow CX has pages")
         } else {
             (!is_page(value)).then_some("a page is named flows/F/pages/P")
@@ -87,10 +92,10 @@ fn named(webhook: &Webhook, takes: TurnData) -> (Vec<Pair>, Vec<LeftOut>) {
     (taken, left_out)
 }
 
-/// The facts that core needs or that the agent is told. Twilio sends SIP headers only with a call's first request; later ones
+/// The facts that core needs or that one of the agents is told. Twilio sends SIP headers only with a call's first request; later ones
 /// bring them in the URL.
-fn facts<'a>(webhook: &'a Webhook, agent: &'a AgentConfig) -> impl Iterator<Item = (String, String)> + 'a {
-    let chosen = agent.call.call_parameters.iter().map(|told| told.fact.as_str());
+fn facts<'a>(webhook: &'a Webhook, agents: &[&'a AgentConfig]) -> impl Iterator<Item = (String, String)> + use<'a> {
+    let chosen = agents.iter().flat_map(|agent| &agent.call.call_parameters).map(|told| told.fact.as_str());
     let placed = is_outbound(webhook.parameter(DIRECTION)).then_some(DIRECTION);
     let names: BTreeSet<&str> = chosen.filter(|fact| !KNOWN_FACTS.contains(fact)).chain(placed).collect();
     names.into_iter().filter_map(|fact| {

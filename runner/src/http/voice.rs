@@ -76,6 +76,10 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         admission.telemetry.backup_took_over(agent, config);
         info.stand_in(backup);
     }
+    let comes_back = opening != Opening::Greet && admission.calls.is_on_backup(&info.of_account(&call_sid), began_ms);
+    if let Some(backup) = admission.config.backups.get(agent).filter(|_| comes_back) {
+        info.stand_in(backup);
+    }
     let parameters = parameters(admission, &webhook, &call_sid, &info);
     let stream = Stream { call_sid: &call_sid, info, attempt: 1, opening, parameters };
     Ok(xml(stream.document(admission, &webhook.public)))

@@ -18,7 +18,7 @@ use crate::call::context::{AgentSide, Backup, CallContext, CallKind};
 use crate::call::tape_recorder::CallTape;
 use crate::call::watch::Watch;
 use crate::history::{CallStart, History};
-use crate::settings::{AgentConfig, Limits, PublicUrl};
+use crate::settings::{AgentConfig, Limits, PublicUrl, Redaction};
 use crate::tape_files::tape_path;
 use crate::telemetry::log_limit::LogLimit;
 use crate::twilio::actions::DialAction;
@@ -100,10 +100,18 @@ impl CallSetup {
         let name = self.admission.config.backups.get(&ticket.info.agent).filter(|_| ticket.info.backup_of.is_none())?;
         let settings = self.admission.agent(name)?;
         let mut ticket = ticket.clone();
+        // Each agent has its own event for a transfer that nobody has answered.
+        let first = self.admission.agent(&ticket.info.agent);
+        let failed_dial = first.and_then(|first| first.dial_failed_event.clone()).map(Opening::Event);
+        if failed_dial.as_ref() == Some(&ticket.opening) {
+            ticket.opening = settings.dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
+        }
         ticket.info.stand_in(name);
         let call = call_config(&ticket, kind, settings, &self.admission.config.limits);
         let (name, edition) = (name.clone(), settings.address.edition());
-        Some((Backup { side: self.side(&name, &call)?, name, edition }, call))
+        // An agent that has no events of its own tells nothing to those of another one.
+        let redaction = settings.events.as_ref().map_or(Redaction::All, |events| events.redaction);
+        Some((Backup { side: self.side(&name, &call)?, name, edition, redaction }, call))
     }
 
     /// The `<Dial action>` of this call.

@@ -15,7 +15,7 @@ use super::metrics::{AgentLabels, Metrics};
 use super::name_in;
 use super::trace_context::TraceContext;
 use super::traces::CallTrace;
-use crate::settings::AgentConfig;
+use crate::settings::{AgentConfig, Redaction};
 use crate::telemetry::call_log;
 
 /// How long the end of a call waits for its events, if nobody waits for the call itself.
@@ -132,11 +132,11 @@ impl CallTelemetry {
     }
 
     /// The agent's backup has the call from here on.
-    pub(crate) fn use_backup(&mut self, name: &str, edition: &'static str) {
+    pub(crate) fn use_backup(&mut self, name: &str, edition: &'static str, language: &str, redaction: Redaction) {
         let backup_of = std::mem::replace(&mut self.agent, AgentLabels { name: name.into(), edition }).name;
         name_in(&self.span, name, edition);
-        self.events.iter_mut().for_each(|events| events.use_backup(&self.agent, &backup_of));
-        self.callbacks.iter_mut().for_each(|callbacks| callbacks.use_backup(edition));
+        self.events.iter_mut().for_each(|events| events.use_backup(&self.agent, &backup_of, language, redaction));
+        self.callbacks.iter_mut().for_each(|callbacks| callbacks.use_backup(edition, language));
     }
 
     fn stages(&mut self, at: CallTime, report: &Report, stages: &Stages) {

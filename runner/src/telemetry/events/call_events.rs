@@ -48,8 +48,16 @@ impl CallEvents {
         Self { webhook, redaction, common, count: 0, last: 0 }
     }
 
-    /// The agent's backup has the call from here on.
-    pub(in crate::telemetry) fn use_backup(&mut self, backup: &AgentLabels, backup_of: &Arc<str>) {
+    /// The agent's backup has the call from here on. Of both agents' redactions the stricter one holds.
+    pub(in crate::telemetry) fn use_backup(
+        &mut self,
+        backup: &AgentLabels,
+        backup_of: &Arc<str>,
+        language: &str,
+        redaction: Redaction,
+    ) {
+        self.redaction = self.redaction.max(redaction);
+        language.clone_into(&mut self.common.language);
         self.common.agent = backup.name.clone();
         self.common.edition = backup.edition;
         self.common.backup_of = Some(backup_of.clone());

@@ -72,9 +72,10 @@ impl TurnCallbacks {
         }
     }
 
-    /// An agent of this edition has the call from here on.
-    pub(in crate::telemetry) fn use_backup(&mut self, edition: &'static str) {
+    /// An agent of this edition and language has the call from here on.
+    pub(in crate::telemetry) fn use_backup(&mut self, edition: &'static str, language: &str) {
         self.send_pending();
+        language.clone_into(&mut self.call.language);
         self.call.edition = edition;
     }
 
