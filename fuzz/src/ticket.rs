@@ -136,6 +136,7 @@ impl Parts {
         let trace_id = u128::from(self.issued_ms).max(1);
         let trace = TraceContext { trace_id, span_id: self.later_ms.into(), is_sampled: self.attempt > 0 };
         CallInfo {
+            backup_of: None,
             agent: text.clone(),
             language: self.has_language.then_some(text),
             began_ms: self.issued_ms,
