@@ -120,8 +120,9 @@ fn op() -> impl Strategy<Value = Op> {
 fn settings() -> impl Strategy<Value = CallConfig> {
     let shape = prop_oneof![3 => Just(StreamShape::PerTurn), 1 => Just(StreamShape::PerSession)];
     let mode = prop_oneof![1 => Just(BargeInMode::Off), 2 => Just(BargeInMode::Speech), 1 => Just(BargeInMode::Voice)];
-    (mode, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), shape).prop_map(
-        |(mode, greets, knows, events, fills, shape)| {
+    let backed = any::<bool>();
+    (mode, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), shape, backed).prop_map(
+        |(mode, greets, knows, events, fills, shape, backed)| {
             let mut config =
                 CallConfig { audio_limit_ms: 20_000, knows_prompts: knows, shape, ..CallConfig::default() };
             config.barge_in.mode = mode;
@@ -137,6 +138,13 @@ fn settings() -> impl Strategy<Value = CallConfig> {
                 config.fillers.thinking = clip.clone();
                 config.fillers.thinking_after_ms = 500;
                 config.fillers.retrying = clip;
+            }
+            if backed {
+                let shape = match shape {
+                    StreamShape::PerTurn => StreamShape::PerSession,
+                    StreamShape::PerSession => StreamShape::PerTurn,
+                };
+                config.backup = Some(Box::new(CallConfig { shape, ..config.clone() }));
             }
             config
         },
@@ -337,7 +345,8 @@ proptest! {
                 }
                 AgentCommand::Send(_) | AgentCommand::Parameters(_) | AgentCommand::CallerSpeaks(_) => {
                     prop_assert_eq!(open, Some((turn, false)));
-                    prop_assert_eq!(config.shape, StreamShape::PerSession);
+                    let shapes = [Some(config.shape), config.backup.as_ref().map(|backup| backup.shape)];
+                    prop_assert!(shapes.contains(&Some(StreamShape::PerSession)));
                 }
                 AgentCommand::HalfClose => {
                     prop_assert_eq!(open, Some((turn, false)));
