@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use dialbridge_core::{CloseReason, Report};
-use dialbridge_lab::twilio::{CallRecord, OtherSide, When};
-use dialbridge_tests::{Came, RawSocket};
+use dialbridge_lab::agent::{LabAgent, Record, Script};
+use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, OtherSide, When};
+use dialbridge_runner::settings::{Config, Endpoint, Platform, Settings};
+use dialbridge_tests::{Came, Edition, RawSocket, TcpHarness};
 use dialbridge_tests::{
     Harness, HarnessBuilder, Log, close_reasons, count, numbered_speech, numbers, paths, post, redirected, say,
     signed_post, spoke, start,
@@ -60,7 +62,10 @@ async fn call(harness: &Harness) -> CallRecord {
 
 /// The caller's frames that an agent got in a call.
 fn heard_by(harness: &Harness, agent: &str, call_sid: &str) -> Vec<u32> {
-    let record = harness.agents[agent].record();
+    frames(harness.agents[agent].record(), call_sid)
+}
+
+fn frames(record: &Record, call_sid: &str) -> Vec<u32> {
     let of_turns = record.turns(call_sid).into_iter().map(|turn| turn.audio);
     let of_streams = record.streams(call_sid).into_iter().map(|stream| stream.audio);
     of_turns.chain(of_streams).flat_map(|audio| numbers(&audio)).collect()
@@ -259,4 +264,51 @@ async fn a_hundred_calls_go_on_with_the_backup_when_their_agent_dies() {
         taken_over += usize::from(!by_first.is_empty());
     }
     assert!(taken_over > 50, "{taken_over} had begun to speak");
+}
+
+/// All pairs at once, with the real clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_real_sockets_each_pair_of_editions_loses_no_word() {
+    let first = LabAgent::recording(Script::parse(&refusing_utterances(), "refusing", &|_| unreachable!()).unwrap());
+    let served = first.serve_on_loopback().await.unwrap();
+    let mut file = String::new();
+    for (n, (of, backup)) in pairs().enumerate() {
+        let tables = format!("[agents.first{n}]\ndialogflow_agent = \"{of}\"\nbackup = \"second{n}\"\n");
+        file += &format!("{tables}[agents.second{n}]\ndialogflow_agent = \"{backup}\"\n");
+    }
+    let agents = agents_of(&file);
+    let harness = TcpHarness::start(Edition::Cx, GOOD, |config| {
+        let (url, end) = (config.default_agent_mut().endpoint.clone(), config.default_agent_mut().call.handoff.clone());
+        for (name, mut agent) in agents.agents {
+            let refusing = Some(Endpoint { url: served.endpoint(), is_plaintext: true });
+            agent.endpoint = if name.starts_with("first") { refusing } else { url.clone() };
+            agent.call.handoff = end.clone();
+            config.agents.insert(name, agent);
+        }
+        config.backups = agents.backups;
+    })
+    .await;
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..pairs().count() {
+        let steps = [0, 40].map(|from| say(When::AgentSilent(300), numbered_speech(from, 800))).to_vec();
+        let plan = CallPlan::new(format!("{}?agent=first{n}", harness.voice_url), steps);
+        let twilio = harness.twilio.clone();
+        calls.spawn(async move { (n, twilio.call(plan).await) });
+    }
+    for (n, call) in calls.join_all().await {
+        let told = format!(r#""agent":"second{n}","backupOf":"first{n}""#);
+        assert!(redirected(&call).is_some_and(|url| url.contains(&told)), "{n}: {:?}", call.events);
+        let heard = frames(harness.agent.record(), &call.call_sid);
+        assert_eq!(share(&heard, 0..80), 80, "{n}: {heard:?}");
+    }
+}
+
+/// The agents of such a file.
+fn agents_of(file: &str) -> Config {
+    let path = std::env::temp_dir().join(format!("dialbridge-backups-{}.toml", Account::new_sid("")));
+    std::fs::write(&path, file).unwrap();
+    let settings = Settings::of([("DIALBRIDGE_CONFIG", path.display().to_string())]);
+    let config = settings.check(Platform::Elsewhere).unwrap();
+    std::fs::remove_file(path).unwrap();
+    config
 }
