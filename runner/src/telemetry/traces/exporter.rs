@@ -1,7 +1,7 @@
 //! Sends spans by OTLP over HTTP with protobuf (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>). The messages come from
 //! `opentelemetry-proto`; queue and batches are ours, bounded and counted as the events' are. `opentelemetry-otlp` with its
-//! SDK would do that part, but takes 17 s of CPU to build alone (some of it crates that we build anyway; 2 s is our limit), and
-//! its spans end when they are dropped, not at the time of the call's own clock unless each is told.
+//! SDK would do that part, but takes 17 s of CPU to build alone, some of it for crates that
+//! we build anyway; 2 s is our limit.
 
 use std::sync::Arc;
 use std::time::Duration;
