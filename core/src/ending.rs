@@ -12,11 +12,11 @@ pub enum VirtualAgentStatus {
     Completed,
     /// The agent asks for a live agent or a transfer.
     LiveAgentHandoff,
-    /// The caller hung up, or a limit ended the call.
+    /// The caller hung up, or a limit other than that of failed turns ended the call.
     Hangup,
     /// The agent pauses. The call may come back to the same session.
     Paused,
-    /// The agent could not be reached.
+    /// The agent could not be reached, or has failed in too many turns.
     Failed,
 }
 
@@ -57,6 +57,15 @@ pub enum CallLimit {
 }
 
 impl CallLimit {
+    /// The status of a call that this limit has ended.
+    #[must_use]
+    pub fn status(self) -> VirtualAgentStatus {
+        match self {
+            Self::Call | Self::Silence | Self::NoInputTurns => VirtualAgentStatus::Hangup,
+            Self::FailedTurns => VirtualAgentStatus::Failed,
+        }
+    }
+
     /// The reason as it stands in logs and in the hand-off.
     #[must_use]
     pub fn as_str(self) -> &'static str {

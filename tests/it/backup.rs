@@ -122,8 +122,14 @@ async fn while_an_agent_is_down_new_calls_get_its_backup_at_once_and_live_calls_
     }
     assert!(harness.agents["first"].record().turns(&second.call_sid).is_empty(), "the agent is not asked");
     let counted = harness.service.metrics_text();
-    let counted = counted.lines().find(|line| line.starts_with("dialbridge_backups_total{agent=\"first\""));
-    assert_eq!(counted.and_then(|line| line.split(' ').next_back()), Some("2"));
+    for line in [
+        "dialbridge_backups_total{agent=\"first\",edition=\"cx\",during=\"stream\"} 1",
+        "dialbridge_backups_total{agent=\"first\",edition=\"cx\",during=\"webhook\"} 1",
+        "dialbridge_taken_over_total{agent=\"second\",edition=\"es\"} 1",
+        "dialbridge_taken_over_total{agent=\"first\",edition=\"cx\"} 0",
+    ] {
+        assert!(counted.lines().any(|counted| counted == line), "{line}: {counted}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

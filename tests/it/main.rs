@@ -46,6 +46,7 @@ mod call_facts;
 mod call_flow;
 mod call_log;
 mod ces;
+mod comparison;
 mod conversation;
 mod conversations;
 mod deploy;

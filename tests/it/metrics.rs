@@ -164,6 +164,17 @@ async fn a_media_stream_that_is_only_opened_and_closed_is_no_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_never_starts_has_no_length() {
+    let harness = Harness::with_script("").start();
+    let (media, _) = voice_url(&harness.pipes, "CA1").await;
+    let _socket = RawSocket::open(&harness.pipes, &media).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    let figures = Figures::of(&harness).await;
+    assert_eq!(figures.of_agent("calls_ended_total", "reason=\"no start\""), 1.0);
+    assert_eq!(figures.of_agent("call_seconds_count", ""), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_collector_that_does_not_read_openmetrics_gets_the_classic_format() {
     let harness = Harness::with_script("").start();
     let answer = post(&harness.pipes, "GET /metrics", &[("accept", "text/plain;version=0.0.4")], "").await;

@@ -134,6 +134,9 @@ async fn of_calls_that_come_in_one_moment_no_more_start_than_there_is_room_for(e
     assert_eq!((served(&harness, &calls), most), (ROOM, ROOM));
     let started = harness.reports().iter().filter(|report| matches!(report, Report::Started { .. })).count();
     assert_eq!((started, harness.service.calls().live()), (ROOM, 0));
+    let metrics = harness.service.metrics_text();
+    let lengths = metrics.lines().find(|line| line.starts_with("dialbridge_call_seconds_count{")).unwrap();
+    assert!(lengths.ends_with(&format!("}} {ROOM}")), "only calls that were served have a length: {lengths}");
     assert_eq!(busy_refusals(&harness), (PLACED - ROOM).to_string());
     let again = harness.call(two_sentences().0).await;
     assert!(is_served(&harness, &again), "there is room again");

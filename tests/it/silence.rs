@@ -149,7 +149,10 @@ fn limited(edition: Edition, script: &str, limit: impl FnOnce(&mut CallLimits) +
 
 /// Asserts that a limit ended the call, by the reports, the goodbye and the hand-off.
 fn assert_ended(harness: &mut Harness, call: &CallRecord, bound: CallLimit, status: &str) {
-    assert_eq!(bounds(&harness.reports()), [bound]);
+    let reports = harness.reports();
+    assert_eq!(bounds(&reports), [bound]);
+    let has_status = |report: &Report| matches!(report, Report::HandedOff { status: told } if told.as_str() == status);
+    assert!(reports.iter().any(has_status), "{bound:?}: the figures have the status of the hand-off");
     let said = said(call);
     assert_eq!(said.as_deref(), Some("Good bye."), "{bound:?}");
     let url = redirected(call).unwrap();

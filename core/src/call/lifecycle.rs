@@ -207,9 +207,7 @@ impl Call {
         let (status, LastTwiml { twiml, loss }) = match why {
             Ending::Agent(end) => (VirtualAgentStatus::of(end), handoff::ended(config, end, &self.outcome)),
             Ending::AgentFailed => (VirtualAgentStatus::Failed, handoff::failed(config, words, &self.outcome)),
-            Ending::Limit(limit) => {
-                (VirtualAgentStatus::Hangup, handoff::limit_reached(config, *limit, words, &self.outcome))
-            }
+            Ending::Limit(limit) => (limit.status(), handoff::limit_reached(config, *limit, words, &self.outcome)),
         };
         let lacks_caller_id = match why {
             Ending::Agent(end) => handoff::lacks_caller_id(&config.dial, end, &self.outcome),

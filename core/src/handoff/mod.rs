@@ -252,7 +252,7 @@ pub fn limit_reached(config: &HandoffConfig, limit: CallLimit, words: &OwnWords,
         return document(&[words.say(Sentence::Goodbye), Verb::Hangup]).into();
     };
     let content = Content { reason: Some(limit.as_str()), ..Content::new(&config.fields, outcome, None) };
-    redirect(goodbye, url, VirtualAgentStatus::Hangup, content, outcome)
+    redirect(goodbye, url, limit.status(), content, outcome)
 }
 
 /// Whether Twilio demands a caller ID for this transfer and there is none.

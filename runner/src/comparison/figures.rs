@@ -14,10 +14,18 @@ const TO_PERSON: &str = "live-agent-handoff";
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct AgentFigures {
     /// Streams that have started: a call that migrates has several.
-    pub(super) calls: u64,
-    pub(super) turns: u64,
-    pub(super) no_matches: u64,
+    started: u64,
+    /// Streams of another agent that it has got as a backup.
+    taken_over: u64,
+    /// Calls that went to its backup before they had a stream.
+    diverted: u64,
+    /// Calls that went to its backup, the diverted ones among them.
+    pub(super) left: u64,
+    no_matches: u64,
+    /// Whether a CES app is or was behind the name. It does not say what it did not understand.
+    has_ces: bool,
     pub(super) no_inputs: u64,
+    /// Prompts that were cut, by anything but keys.
     pub(super) barge_ins: u64,
     pub(super) to_person: u64,
     pub(super) completed: u64,
@@ -38,20 +46,44 @@ impl AgentFigures {
         agents
     }
 
+    /// All calls that began with the agent or that it has got as a backup.
+    pub(super) fn calls(&self) -> u64 {
+        self.started + self.taken_over + self.diverted
+    }
+
+    /// The turns in which the caller spoke and heard the answer, or said nothing. They are the same in all editions:
+    /// what opens a stream is not.
+    pub(super) fn turns(&self) -> u64 {
+        self.waits.count() + self.no_inputs
+    }
+
+    /// Answers to something that the agent did not understand; `None` if the agent does not say it.
+    pub(super) fn no_matches(&self) -> Option<u64> {
+        (!self.has_ces).then_some(self.no_matches)
+    }
+
     fn add(&mut self, sample: &Sample) {
         let name = sample.name.strip_prefix(PREFIX).unwrap_or_default();
-        let counter = match (name, sample.label("status"), sample.label("reason")) {
-            ("calls_total", ..) => &mut self.calls,
-            ("turns_total", ..) => &mut self.turns,
-            ("no_matches_total", ..) => &mut self.no_matches,
-            ("no_inputs_total", ..) => &mut self.no_inputs,
-            ("barge_ins_total", ..) => &mut self.barge_ins,
-            ("handoffs_total", TO_PERSON, _) => &mut self.to_person,
-            ("handoffs_total", "completed", _) => &mut self.completed,
-            ("handoffs_total", "failed", _) | ("calls_ended_total", _, "panic") => &mut self.failed,
+        let count = sample.count();
+        self.has_ces |= sample.label("edition") == "ces";
+        if name == "backups_total" {
+            self.left += count;
+        }
+        let label = |name| sample.label(name);
+        let counter = match name {
+            "calls_total" => &mut self.started,
+            "taken_over_total" => &mut self.taken_over,
+            "backups_total" if label("during") == "webhook" => &mut self.diverted,
+            "no_matches_total" => &mut self.no_matches,
+            "no_inputs_total" => &mut self.no_inputs,
+            "barge_ins_total" if label("by") != "dtmf" => &mut self.barge_ins,
+            "handoffs_total" if label("status") == TO_PERSON => &mut self.to_person,
+            "handoffs_total" if label("status") == "completed" => &mut self.completed,
+            "handoffs_total" if label("status") == "failed" => &mut self.failed,
+            "calls_ended_total" if label("reason") == "panic" => &mut self.failed,
             _ => return self.add_time(name, sample),
         };
-        *counter += sample.count();
+        *counter += count;
     }
 
     fn add_time(&mut self, name: &str, sample: &Sample) {
@@ -131,8 +163,14 @@ mod tests {
 
     const INSTANCE: &str = r#"
 dialbridge_calls_total{agent="sales",edition="cx"} 10
-dialbridge_turns_total{agent="sales",edition="cx",input="audio"} 30
-dialbridge_turns_total{agent="sales",edition="cx",input="text"} 10
+dialbridge_turns_total{agent="sales",edition="cx",input="audio"} 3
+dialbridge_no_inputs_total{agent="sales",edition="cx"} 10
+dialbridge_no_matches_total{agent="sales",edition="cx"} 3
+dialbridge_barge_ins_total{agent="sales",edition="cx",by="speech"} 2
+dialbridge_barge_ins_total{agent="sales",edition="cx",by="dtmf"} 99
+dialbridge_backups_total{agent="sales",edition="cx",during="stream"} 1
+dialbridge_backups_total{agent="sales",edition="cx",during="webhook"} 2
+dialbridge_taken_over_total{agent="support",edition="ces"} 1
 dialbridge_handoffs_total{agent="sales",edition="cx",status="failed"} 1
 dialbridge_handoffs_total{agent="sales",edition="cx",status="paused"} 9
 dialbridge_calls_ended_total{agent="sales",edition="cx",reason="panic"} 1
@@ -140,7 +178,7 @@ dialbridge_turn_seconds_sum{agent="sales",edition="cx"} 24.5
 dialbridge_turn_seconds_bucket{le="0.5",agent="sales",edition="cx"} 10
 dialbridge_turn_seconds_bucket{le="1.0",agent="sales",edition="cx"} 29
 dialbridge_turn_seconds_bucket{le="+Inf",agent="sales",edition="cx"} 30
-dialbridge_calls_total{agent="support",edition="es"} 2
+dialbridge_calls_total{agent="support",edition="ces"} 2
 dialbridge_live_calls 4
 "#;
 
@@ -150,7 +188,10 @@ dialbridge_live_calls 4
         let agents = AgentFigures::by_agent(&all);
         assert_eq!(agents.keys().collect::<Vec<_>>(), ["sales", "support"]);
         let sales = &agents["sales"];
-        assert_eq!((sales.calls, sales.turns, sales.failed, sales.waits.count()), (20, 80, 4, 60));
+        assert_eq!((sales.calls(), sales.turns(), sales.failed, sales.waits.count()), (24, 80, 4, 60));
+        assert_eq!((sales.left, sales.barge_ins, sales.no_matches()), (6, 4, Some(6)));
+        let support = &agents["support"];
+        assert_eq!((support.calls(), support.left, support.no_matches()), (6, 0, None));
         assert_eq!(sales.waits.mean(), Some(49.0 / 60.0));
         assert_eq!(sales.waits.bucket_of(30.0), Some(Bucket { from: 0.5, to: Some(1.0) }));
         assert_eq!(sales.waits.bucket_of(0.0), Some(Bucket { from: 0.0, to: Some(0.5) }));

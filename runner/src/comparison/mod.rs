@@ -41,8 +41,8 @@ impl Comparison {
             all.extend(own);
         }
         let mut agents: Vec<(String, AgentFigures)> = AgentFigures::by_agent(&all).into_iter().collect();
-        agents.retain(|(_, figures)| figures.calls > 0);
-        agents.sort_by_key(|(_, figures)| std::cmp::Reverse(figures.calls));
+        agents.retain(|(_, figures)| figures.calls() > 0);
+        agents.sort_by_key(|(_, figures)| std::cmp::Reverse(figures.calls()));
         agents.truncate(MAX_AGENTS);
         let (agents, figures): (Vec<_>, Vec<_>) = agents.into_iter().unzip();
         let rows = Figure::ALL.map(|figure| Row::of(figure, &figures)).into();
@@ -132,6 +132,88 @@ mod tests {
         assert_eq!(says(&comparison, "failed"), "too few calls to tell");
         assert_eq!(says(&comparison, "length, median"), "too few calls to tell");
         assert_eq!(says(&comparison, "calls"), "");
+    }
+
+    /// What an instance answers of two agents, whose calls all took so long: at most so many seconds, a bucket's bound.
+    fn lengths(agents: [(&str, u64, &str); 2]) -> String {
+        let of = |(name, calls, bound): (&str, u64, &str)| {
+            let until = |le: &str| {
+                let all = if le == "+Inf" || le.len() > bound.len() || le >= bound { calls } else { 0 };
+                format!("dialbridge_call_seconds_bucket{{le=\"{le}\",agent=\"{name}\",edition=\"cx\"}} {all}\n")
+            };
+            let waits = |le: &str| until(le).replace("call_seconds", "turn_seconds");
+            format!("dialbridge_calls_total{{agent=\"{name}\",edition=\"cx\"}} {calls}\n")
+                + &["10.0", "20.0", "30.0", "+Inf"].map(|le| until(le) + &waits(le)).concat()
+        };
+        "dialbridge_build_info{version=\"1\"} 1\n".to_owned() + &agents.map(of).concat() + "# EOF\n"
+    }
+
+    fn text(comparison: &Comparison, figure: &str, agent: usize) -> String {
+        let json = comparison.json();
+        let row = json["rows"].as_array().unwrap().iter().find(|row| row["figure"] == figure).unwrap();
+        row["cells"][agent]["text"].as_str().unwrap_or("-").to_owned()
+    }
+
+    #[test]
+    fn one_call_each_is_no_difference_in_length() {
+        for calls in [1, 5, 29] {
+            let comparison = Comparison::of(&[lengths([("a", calls, "10.0"), ("b", calls, "30.0")])]).unwrap();
+            assert_eq!(says(&comparison, "length, median"), "too few calls to tell", "{calls}");
+            assert_eq!(says(&comparison, "wait, 95 %"), "too few turns to tell", "{calls}");
+        }
+        let comparison = Comparison::of(&[lengths([("a", 1, "10.0"), ("b", 1, "30.0")])]).unwrap();
+        assert_eq!(text(&comparison, "length, median", 1), "20 to 30 s (not known)");
+        let comparison = Comparison::of(&[lengths([("a", 30, "10.0"), ("b", 30, "30.0")])]).unwrap();
+        assert_eq!(says(&comparison, "length, median"), "longer with b than with a");
+    }
+
+    #[test]
+    fn a_bound_that_is_not_known_is_open_and_makes_no_difference() {
+        let comparison = Comparison::of(&[lengths([("a", 71, "10.0"), ("b", 72, "30.0")])]).unwrap();
+        let (a, b) = (1, 0);
+        assert_eq!(text(&comparison, "wait, 95 %", a), "up to 10 s (not known)");
+        assert_eq!(text(&comparison, "wait, 95 %", b), "20 to 30 s");
+        assert_eq!(says(&comparison, "wait, 95 %"), "too few turns to tell");
+        let comparison = Comparison::of(&[lengths([("a", 72, "10.0"), ("b", 71, "30.0")])]).unwrap();
+        assert_eq!(text(&comparison, "wait, 95 %", 1), "20 to 30 s (from 20 s)");
+        assert_eq!(says(&comparison, "wait, 95 %"), "longer with b than with a", "the known bounds are apart");
+    }
+
+    #[test]
+    fn a_ces_app_has_no_no_match() {
+        let text = metrics([("cx", 40, 80, 9, 40), ("ces", 50, 100, 0, 50)]);
+        let of_ces =
+            |line: &str| if line.contains("\"ces\"") { line.replace("\"cx\"", "\"ces\"") } else { line.to_owned() };
+        let text = text.lines().map(|line| of_ces(line) + "\n").collect::<String>();
+        let comparison = Comparison::of(&[text]).unwrap();
+        let json = comparison.json();
+        assert_eq!((&json["agents"][0], &json["rows"][2]["cells"][0]), (&"ces".into(), &Value::Null));
+        assert_eq!((says(&comparison, "no-match"), &json["rows"][2]["verdict"]), (String::new(), &Value::Null));
+        assert!(comparison.table().lines().nth(3).unwrap().contains("  -  "), "{}", comparison.table());
+    }
+
+    #[test]
+    fn an_agent_that_always_leaves_its_calls_to_its_backup_says_so() {
+        let count = |name: &str, agent: &str, more: &str, count: u64| {
+            format!("dialbridge_{name}{{agent=\"{agent}\",edition=\"cx\"{more}}} {count}\n")
+        };
+        let text = "dialbridge_build_info{version=\"1\"} 1\n".to_owned()
+            + &count("calls_total", "first", "", 40)
+            + &count("backups_total", "first", ",during=\"stream\"", 40)
+            + &count("backups_total", "first", ",during=\"webhook\"", 60)
+            + &count("calls_total", "second", "", 60)
+            + &count("taken_over_total", "second", "", 40)
+            + &count("handoffs_total", "second", ",status=\"completed\"", 90);
+        let comparison = Comparison::of(&[text]).unwrap();
+        assert_eq!(comparison.agents(), ["first", "second"]);
+        assert_eq!(text_of_pair(&comparison, "calls"), ["100", "100"]);
+        assert_eq!(text_of_pair(&comparison, "left for the backup"), ["100 (96.3 to 100), 100", "0 (0 to 3.7), 0"]);
+        assert_eq!(says(&comparison, "left for the backup"), "more with first than with second");
+        assert!(text_of_pair(&comparison, "completed")[1].starts_with("90 ("));
+    }
+
+    fn text_of_pair(comparison: &Comparison, figure: &str) -> [String; 2] {
+        [0, 1].map(|agent| text(comparison, figure, agent))
     }
 
     #[test]

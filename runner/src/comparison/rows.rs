@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::figures::{AgentFigures, Bucket, Times};
-use super::interval::{Interval, ranks, real, wilson};
+use super::interval::{Interval, Ranks, ranks, real, wilson};
 
 /// With fewer turns or calls than this, equal figures say nothing.
 const MIN_SAMPLES: u64 = 30;
@@ -19,6 +19,7 @@ pub(super) enum Figure {
     Completed,
     ToPerson,
     Failed,
+    LeftForBackup,
     WaitMedian,
     WaitP95,
     LengthMedian,
@@ -26,7 +27,7 @@ pub(super) enum Figure {
 }
 
 impl Figure {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Calls,
         Self::Turns,
         Self::NoMatch,
@@ -35,6 +36,7 @@ impl Figure {
         Self::Completed,
         Self::ToPerson,
         Self::Failed,
+        Self::LeftForBackup,
         Self::WaitMedian,
         Self::WaitP95,
         Self::LengthMedian,
@@ -51,6 +53,7 @@ impl Figure {
             Self::Completed => "completed",
             Self::ToPerson => "to a person",
             Self::Failed => "failed",
+            Self::LeftForBackup => "left for the backup",
             Self::WaitMedian => "wait, median",
             Self::WaitP95 => "wait, 95 %",
             Self::LengthMedian => "length, median",
@@ -67,6 +70,7 @@ impl Figure {
             | Self::Completed
             | Self::ToPerson
             | Self::Failed
+            | Self::LeftForBackup
             | Self::LengthMedian
             | Self::LengthMean => "calls",
         }
@@ -83,21 +87,23 @@ impl Figure {
             | Self::BargeIns
             | Self::Completed
             | Self::ToPerson
-            | Self::Failed => "more",
+            | Self::Failed
+            | Self::LeftForBackup => "more",
         }
     }
 
     fn of(self, figures: &AgentFigures) -> Option<Cell> {
-        let AgentFigures { calls, turns, .. } = *figures;
+        let (calls, turns) = (figures.calls(), figures.turns());
         match self {
             Self::Calls => Some(Cell::Count(calls)),
             Self::Turns => Some(Cell::Count(turns)),
-            Self::NoMatch => Cell::rate(figures.no_matches, turns),
+            Self::NoMatch => Cell::rate(figures.no_matches()?, turns),
             Self::NoInput => Cell::rate(figures.no_inputs, turns),
             Self::BargeIns => Cell::rate(figures.barge_ins, turns),
             Self::Completed => Cell::rate(figures.completed, calls),
             Self::ToPerson => Cell::rate(figures.to_person, calls),
             Self::Failed => Cell::rate(figures.failed, calls),
+            Self::LeftForBackup => Cell::rate(figures.left, calls),
             Self::WaitMedian => Cell::quantile(&figures.waits, 0.5),
             Self::WaitP95 => Cell::quantile(&figures.waits, 0.95),
             Self::LengthMedian => Cell::quantile(&figures.lengths, 0.5),
@@ -116,12 +122,13 @@ enum Cell {
         of: u64,
         interval: Interval,
     },
-    /// A quantile is in the bucket `at`, and with its interval in all from `low` to `high`.
+    /// A quantile is in the bucket `at`, and its interval in `within`, which may have no upper bound.
     Quantile {
         at: Bucket,
-        low: Bucket,
-        high: Bucket,
+        within: Bucket,
         of: u64,
+        /// Whether there are too few values for a bound of the interval.
+        is_open: bool,
     },
     /// A mean, in seconds. Its interval is not known.
     Mean(f64),
@@ -134,18 +141,26 @@ impl Cell {
 
     fn quantile(times: &Times, quantile: f64) -> Option<Self> {
         let of = times.count();
-        let Interval { low, high } = ranks(quantile, of);
         let at = times.bucket_of(quantile * real(of))?;
-        Some(Self::Quantile { at, low: times.bucket_of(low)?, high: times.bucket_of(high)?, of })
+        let Ranks { low, high } = ranks(quantile, of);
+        let bucket = |rank: Option<u64>| rank.and_then(|rank| times.bucket_of(real(rank)));
+        let within =
+            Bucket { from: bucket(low).map_or(0.0, |low| low.from), to: bucket(high).and_then(|high| high.to) };
+        Some(Self::Quantile { at, within, of, is_open: low.is_none() || high.is_none() })
     }
 
-    /// The interval, and of how many it is.
-    fn interval(self) -> Option<(Interval, u64)> {
+    /// The interval, and what it may tell.
+    fn known(self, agent: usize) -> Option<Known> {
         match self {
-            Self::Rate { interval, of, .. } => Some((interval, of)),
-            Self::Quantile { low, high, of, .. } => {
-                Some((Interval { low: low.from, high: high.to.unwrap_or(f64::INFINITY) }, of))
+            Self::Rate { interval, of, .. } => {
+                Some(Known { agent, interval, is_few: of < MIN_SAMPLES, may_differ: true })
             }
+            Self::Quantile { within, of, is_open, .. } => Some(Known {
+                agent,
+                interval: Interval { low: within.from, high: within.to.unwrap_or(f64::INFINITY) },
+                is_few: of < MIN_SAMPLES || is_open,
+                may_differ: of >= MIN_SAMPLES,
+            }),
             Self::Count(_) | Self::Mean(_) => None,
         }
     }
@@ -154,13 +169,11 @@ impl Cell {
         match self {
             Self::Count(count) => count.to_string(),
             Self::Rate { count, of, interval } => {
-                let value = short(100.0 * real(count) / real(of));
+                let value = short(100.0 * share(count, of));
                 format!("{value} ({} to {}), {count}", short(100.0 * interval.low), short(100.0 * interval.high))
             }
-            Self::Quantile { at, low, high, .. } if (low, high) == (at, at) => range(at),
-            Self::Quantile { at, low, high, .. } => {
-                format!("{} ({})", range(at), range(Bucket { from: low.from, to: high.to }))
-            }
+            Self::Quantile { at, within, .. } if within == at => range(at),
+            Self::Quantile { at, within, .. } => format!("{} ({})", range(at), interval_range(within)),
             Self::Mean(seconds) => format!("{} s", short(seconds)),
         }
     }
@@ -169,16 +182,34 @@ impl Cell {
         let mut json = match self {
             Self::Count(count) => json!({ "count": count }),
             Self::Rate { count, of, interval } => json!({
-                "count": count, "of": of, "value": rounded(100.0 * real(count) / real(of)),
+                "count": count, "of": of, "value": rounded(100.0 * share(count, of)),
                 "low": rounded(100.0 * interval.low), "high": rounded(100.0 * interval.high),
             }),
-            Self::Quantile { at, low, high, of } => {
-                json!({ "of": of, "above": at.from, "upTo": at.to, "low": low.from, "high": high.to })
+            Self::Quantile { at, within, of, .. } => {
+                json!({ "of": of, "above": at.from, "upTo": at.to, "low": within.from, "high": within.to })
             }
             Self::Mean(seconds) => json!({ "value": rounded(seconds) }),
         };
         json["text"] = self.text().into();
         json
+    }
+}
+
+/// The interval of an agent's figure.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// The agent's place.
+    agent: usize,
+    interval: Interval,
+    /// Whether an interval that overlaps with it says nothing.
+    is_few: bool,
+    /// Whether an interval that does not overlap with it says that the agents differ.
+    may_differ: bool,
+}
+
+impl Known {
+    fn is_above(self, other: Self) -> bool {
+        self.may_differ && other.may_differ && self.interval.is_above(other.interval)
     }
 }
 
@@ -252,24 +283,27 @@ impl Row {
 }
 
 fn verdict(cells: &[Option<Cell>]) -> Verdict {
-    let known: Vec<(usize, Interval, u64)> = cells
-        .iter()
-        .enumerate()
-        .filter_map(|(n, cell)| cell.and_then(Cell::interval).map(|(interval, of)| (n, interval, of)))
-        .collect();
-    let above = |(higher, a, _): &(usize, Interval, u64)| {
-        let lower: Vec<(usize, usize)> =
-            known.iter().filter(|(_, b, _)| a.is_above(*b)).map(|(lower, ..)| (*higher, *lower)).collect();
-        lower
+    let known: Vec<Known> =
+        cells.iter().enumerate().filter_map(|(agent, cell)| cell.and_then(|cell| cell.known(agent))).collect();
+    let below = |a: &Known| {
+        let (known, a) = (&known, *a);
+        known.iter().filter(move |b| a.is_above(**b)).map(move |b| (a.agent, b.agent))
     };
-    let pairs: Vec<(usize, usize)> = known.iter().flat_map(above).collect();
-    match known.iter().map(|(.., of)| *of).min() {
-        Some(_) if known.len() < 2 => Verdict::NotCompared,
-        None => Verdict::NotCompared,
-        Some(_) if !pairs.is_empty() => Verdict::Differs(pairs),
-        Some(0..MIN_SAMPLES) => Verdict::TooFew,
-        Some(MIN_SAMPLES..) => Verdict::Alike,
+    let pairs: Vec<(usize, usize)> = known.iter().flat_map(below).collect();
+    if known.len() < 2 {
+        Verdict::NotCompared
+    } else if !pairs.is_empty() {
+        Verdict::Differs(pairs)
+    } else if known.iter().any(|known| known.is_few) {
+        Verdict::TooFew
+    } else {
+        Verdict::Alike
     }
+}
+
+/// The share of `count` in `of`, which is not 0. More than all is all.
+fn share(count: u64, of: u64) -> f64 {
+    (real(count) / real(of)).min(1.0)
 }
 
 /// A bucket in seconds.
@@ -278,6 +312,15 @@ fn range(Bucket { from, to }: Bucket) -> String {
         Some(to) if from == 0.0 => format!("up to {to} s"),
         Some(to) => format!("{from} to {to} s"),
         None => format!("over {from} s"),
+    }
+}
+
+/// An interval in seconds. Its upper bound may be unknown.
+fn interval_range(within: Bucket) -> String {
+    match within.to {
+        Some(_) => range(within),
+        None if within.from == 0.0 => "not known".to_owned(),
+        None => format!("from {} s", within.from),
     }
 }
 

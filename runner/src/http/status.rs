@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use crate::comparison::Comparison;
 use crate::service::page::Page;
 use crate::settings::{AgentConfig, Config, Platform};
-use crate::telemetry::Now;
 
 /// The calls, and the name of this instance.
 pub(super) fn calls(page: &Page) -> Value {
@@ -44,7 +43,7 @@ pub(super) fn status(page: &Page) -> Value {
 
 /// The agents of this instance side by side. Empty until one has had a call.
 pub(super) fn compared(page: &Page) -> Value {
-    let metrics = page.admission.telemetry.metrics_text(Now::default());
+    let metrics = page.admission.telemetry.counted_text();
     Comparison::of(&[metrics]).map_or(Value::Null, |comparison| comparison.json())
 }
 

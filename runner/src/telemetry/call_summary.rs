@@ -127,6 +127,14 @@ impl CallSummary {
         has_started || !matches!(end, StreamEnd::Closed(CloseReason::MediaStreamClosed))
     }
 
+    /// Whether the media stream has started, and there was room for the call.
+    pub(super) fn has_started(&self) -> bool {
+        match self.outcome {
+            Outcome::NotStarted | Outcome::TurnedAway => false,
+            Outcome::Open | Outcome::HandedOff(_) => true,
+        }
+    }
+
     /// The figures as fields of a log line. Absent ones are left out.
     pub(super) fn fields(&self, end: StreamEnd) -> Map<String, Value> {
         let mut waits_ms: Vec<u64> = self.waits_ms.iter().copied().collect();
@@ -153,7 +161,7 @@ impl CallSummary {
         match (&self.outcome, self.limit) {
             (Outcome::HandedOff(status), _) => status.as_str(),
             (Outcome::TurnedAway, _) => "turned-away",
-            (Outcome::NotStarted | Outcome::Open, Some(_)) => VirtualAgentStatus::Hangup.as_str(),
+            (Outcome::NotStarted | Outcome::Open, Some(limit)) => limit.status().as_str(),
             (Outcome::NotStarted | Outcome::Open, None) => end.status(),
         }
     }

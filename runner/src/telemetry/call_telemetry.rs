@@ -134,6 +134,7 @@ impl CallTelemetry {
     /// The agent's backup has the call from here on.
     pub(crate) fn use_backup(&mut self, name: &str, edition: &'static str, language: &str, redaction: Redaction) {
         let backup_of = std::mem::replace(&mut self.agent, AgentLabels { name: name.into(), edition }).name;
+        self.metrics.has_taken_over(&self.agent);
         name_in(&self.span, name, edition);
         self.events.iter_mut().for_each(|events| events.use_backup(&self.agent, &backup_of, language, redaction));
         self.callbacks.iter_mut().for_each(|callbacks| callbacks.use_backup(edition, language));
@@ -158,7 +159,10 @@ impl CallTelemetry {
         }
         let reason = end.as_str();
         self.span.in_scope(|| call_log::log_end(&self.call_sid, at, report, || self.summary.fields(end)));
-        self.metrics.ended(&self.agent, reason, at.as_ms(), audio);
+        self.metrics.ended(&self.agent, reason, audio);
+        if self.summary.has_started() {
+            self.metrics.call_lasted(&self.agent, at.as_ms());
+        }
         self.events.iter_mut().for_each(|events| events.ended(at, reason, &self.summary, audio));
         self.trace.iter_mut().for_each(|trace| trace.ended(at, reason));
     }

@@ -2,9 +2,10 @@
 //! A frame of audio updates nothing.
 
 mod format;
+mod labels;
+mod refusal;
 mod zeros;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use dialbridge_core::report::AudioAccount;
@@ -12,14 +13,17 @@ use dialbridge_core::report::Stages;
 use dialbridge_core::stages::{SlowStage, TurnStage};
 use dialbridge_core::{Report, UpdateResult};
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use labels::{AUDIO_OUTCOMES, CODES, Labels, OTHER_CODE};
+
 pub(crate) use format::TextFormat;
+pub(crate) use labels::{AgentLabels, TookOver};
+pub use refusal::RefusalReason;
 
 /// Upper bounds of the histograms' buckets, in seconds: fine where a caller begins to notice a delay, coarse where the
 /// turn is lost anyway.
@@ -32,100 +36,6 @@ const CALL_SECONDS: [f64; 14] =
 /// Bytes of mu-law per second.
 const BYTES_PER_SECOND: f64 = 8_000.0;
 
-/// What can happen to the caller's audio.
-const AUDIO_OUTCOMES: [&str; 7] = ["received", "written", "resent", "withheld", "dropped", "after-end", "left"];
-
-/// The label for a fault whose code is not one of gRPC's.
-const OTHER_CODE: &str = "OTHER";
-
-/// gRPC's codes.
-const CODES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
-
-/// Why the service refused a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalReason {
-    /// It has no signature.
-    Unsigned,
-    /// Its signature is not Twilio's.
-    Signature,
-    /// Its body is no form, is too long or took too long.
-    Form,
-    /// Its ticket is not valid.
-    Ticket,
-    /// Its state is not valid.
-    State,
-    /// It names an agent that is not configured.
-    Agent,
-    /// There is no room for another media socket.
-    Room,
-    /// The instance is ending.
-    Draining,
-    /// The maximum number of calls is reached.
-    Busy,
-    /// The agent is down for all calls.
-    AgentDown,
-    /// It asks for something that is for operators only.
-    Admin,
-    /// Its path is none of ours, but near one, or Twilio asks for it.
-    Path,
-    /// Twilio cannot open the URLs that it would get.
-    Reach,
-}
-
-impl RefusalReason {
-    const ALL: [Self; 13] = [
-        Self::Unsigned,
-        Self::Signature,
-        Self::Form,
-        Self::Ticket,
-        Self::State,
-        Self::Agent,
-        Self::Room,
-        Self::Draining,
-        Self::Busy,
-        Self::AgentDown,
-        Self::Admin,
-        Self::Path,
-        Self::Reach,
-    ];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Unsigned => "unsigned",
-            Self::Signature => "signature",
-            Self::Form => "form",
-            Self::Ticket => "ticket",
-            Self::State => "state",
-            Self::Agent => "agent",
-            Self::Room => "room",
-            Self::Draining => "draining",
-            Self::Busy => "busy",
-            Self::AgentDown => "agent-down",
-            Self::Admin => "admin",
-            Self::Path => "path",
-            Self::Reach => "reach",
-        }
-    }
-}
-
 /// The values of the gauges when Prometheus asks.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Now {
@@ -137,34 +47,6 @@ pub(crate) struct Now {
     pub(crate) spans_waiting: u64,
     pub(crate) is_ready: bool,
     pub(crate) is_draining: bool,
-}
-
-/// An agent's name in the settings, and its edition. Both have few values, and callers cannot choose them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct AgentLabels {
-    pub(crate) name: Arc<str>,
-    pub(crate) edition: &'static str,
-}
-
-/// An agent's labels and one more.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Labels {
-    agent: AgentLabels,
-    more: (&'static str, &'static str),
-}
-
-impl EncodeLabelSet for AgentLabels {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
-        ("agent", &*self.name).encode(encoder.encode_label())?;
-        ("edition", self.edition).encode(encoder.encode_label())
-    }
-}
-
-impl EncodeLabelSet for Labels {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
-        self.agent.encode(encoder)?;
-        self.more.encode(encoder.encode_label())
-    }
 }
 
 type Count = Family<Labels, Counter>;
@@ -195,7 +77,8 @@ pub(crate) struct Metrics {
     faults: Count,
     retries: CountByAgent,
     unanswered: CountByAgent,
-    backups: CountByAgent,
+    backups: Count,
+    taken_over: CountByAgent,
     agent_down: Family<AgentLabels, Gauge>,
     prompts_refused: CountByAgent,
     answers_without_audio: CountByAgent,
@@ -241,7 +124,7 @@ impl Metrics {
             call_seconds: names.add(
                 Times::new_with_constructor(|| Histogram::new(CALL_SECONDS)),
                 "call_seconds",
-                "From the beginning of a stream to its end",
+                "From the beginning of a stream that has started to its end",
             ),
             handoffs: names.add(Family::default(), "handoffs", "Calls whose agent was done, by the status of the hand-off"),
             limits: names.add(Family::default(), "limits_reached", "Calls that a bound of the settings has ended"),
@@ -285,7 +168,12 @@ impl Metrics {
             backups: names.add(
                 Family::default(),
                 "backups",
-                "Calls that the agent's backup has got, because the agent could not be had",
+                "Calls that the agent's backup has got, because the agent could not be had, by when",
+            ),
+            taken_over: names.add(
+                Family::default(),
+                "taken_over",
+                "Streams that this agent has got in their middle, as the backup of another one",
             ),
             answers_without_audio: names.add(
                 Family::default(),
@@ -373,7 +261,7 @@ impl Metrics {
                     self.retries.get_or_create(agent).inc();
                 }
             }
-            Report::BackupTookOver { .. } => self.backup_took_over(agent),
+            Report::BackupTookOver { .. } => self.backup_took_over(agent.clone(), TookOver::Stream),
             Report::PromptRefused { .. } => {
                 self.prompts_refused.get_or_create(agent).inc();
             }
@@ -423,8 +311,13 @@ impl Metrics {
     }
 
     /// Counts a call that the backup of this agent has got.
-    pub(super) fn backup_took_over(&self, agent: &AgentLabels) {
-        self.backups.get_or_create(agent).inc();
+    pub(super) fn backup_took_over(&self, agent: AgentLabels, when: TookOver) {
+        self.backups.get_or_create(&Labels { agent, more: ("during", when.as_str()) }).inc();
+    }
+
+    /// Counts a stream that this agent has got in its middle.
+    pub(super) fn has_taken_over(&self, agent: &AgentLabels) {
+        self.taken_over.get_or_create(agent).inc();
     }
 
     /// Counts a turn, and the time of each stage.
@@ -453,8 +346,7 @@ impl Metrics {
     }
 
     /// Counts the end of a stream.
-    pub(super) fn ended(&self, agent: &AgentLabels, reason: &'static str, ms: u64, audio: &AudioAccount) {
-        self.call_seconds.get_or_create(agent).observe(seconds(ms));
+    pub(super) fn ended(&self, agent: &AgentLabels, reason: &'static str, audio: &AudioAccount) {
         self.calls_ended.get_or_create(&Labels { agent: agent.clone(), more: ("reason", reason) }).inc();
         let AudioAccount { received, written, resent, withheld, dropped, after_end, left } = *audio;
         for (outcome, bytes) in
@@ -464,6 +356,11 @@ impl Metrics {
             #[expect(clippy::cast_precision_loss, reason = "a call has far fewer than 2^52 bytes")]
             self.audio.get_or_create(&labels).inc_by(bytes as f64 / BYTES_PER_SECOND);
         }
+    }
+
+    /// Notes the length of a stream that has started.
+    pub(super) fn call_lasted(&self, agent: &AgentLabels, ms: u64) {
+        self.call_seconds.get_or_create(agent).observe(seconds(ms));
     }
 
     /// Counts an update of a call. `None`: Twilio ended the stream before it answered.
@@ -511,6 +408,12 @@ impl Metrics {
         set(&self.spans_waiting, now.spans_waiting);
         set(&self.ready, now.is_ready.into());
         set(&self.draining, now.is_draining.into());
+        self.encoded()
+    }
+
+    /// The same with the gauges as they were set last. Whoever reads only counters sets none: somebody else may read at the
+    /// same moment.
+    pub(crate) fn encoded(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -577,5 +480,13 @@ mod tests {
             metrics.queued(messages);
         }
         assert!(metrics.text(&Now::default()).contains("dialbridge_socket_queue_max 9\n"));
+    }
+
+    #[test]
+    fn who_reads_only_counters_leaves_the_gauges_alone() {
+        let metrics = Metrics::new();
+        let seen = metrics.text(&Now { is_ready: true, live_calls: 3, connections: 2, ..Now::default() });
+        assert_eq!(metrics.encoded(), seen);
+        assert!(seen.contains("dialbridge_ready 1\n"));
     }
 }

@@ -28,7 +28,7 @@ use crate::settings::{AgentConfig, Config};
 use crate::telemetry::clock::WallClock;
 use dialbridge_net::http_client::HttpClient;
 use events::{Events, SignAsTwilio};
-use metrics::{AgentLabels, Metrics};
+use metrics::{AgentLabels, Metrics, TookOver};
 use trace_context::{TraceContext, new_span_id};
 use traces::{Exporter, Finished, Kind};
 
@@ -109,7 +109,8 @@ impl Telemetry {
 
     /// Counts a new call that gets the backup of this agent, because the agent is down for all calls.
     pub(crate) fn backup_took_over(&self, name: &str, agent: &AgentConfig) {
-        self.metrics.backup_took_over(&AgentLabels { name: name.into(), edition: agent.address.edition() });
+        let labels = AgentLabels { name: name.into(), edition: agent.address.edition() };
+        self.metrics.backup_took_over(labels, TookOver::Webhook);
     }
 
     /// Counts what is left out of a call's request.
@@ -126,6 +127,11 @@ impl Telemetry {
     pub(crate) fn metrics_text(&self, now: Now) -> String {
         let spans_waiting = self.exporter.as_ref().map_or(0, |exporter| exporter.waiting());
         self.metrics.text(&Now { events_waiting: self.events.waiting(), spans_waiting, ..now })
+    }
+
+    /// All metrics as text, with the gauges as `/metrics` has last set them. Changes nothing.
+    pub(crate) fn counted_text(&self) -> String {
+        self.metrics.encoded()
     }
 
     /// The trace of a request that may start a call; `None` if it has no trace.

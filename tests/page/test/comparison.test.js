@@ -64,9 +64,11 @@ describe('agents side by side', () => {
     const rows = await tab.get('[...document.querySelectorAll("#comparison-table tr")].map(({ children }) => [...children].map(({ innerText }) => innerText))');
     assert.deepEqual([...rows[0]].sort(), ['', '', 'new-sales', 'sales']);
     assert.deepEqual(rows[1], ['calls', '1', '1', '']);
-    const noMatch = rows.find(([title]) => title === 'no-match, of 100 turns');
-    assert.match(noMatch[1], /^0 \(0 to [\d.]+\), 0$/);
-    assert.equal(noMatch[3], 'too few turns to tell');
+    const completed = rows.find(([title]) => title === 'completed, of 100 calls');
+    assert.match(completed[1], /^0 \(0 to [\d.]+\), 0$/);
+    assert.equal(completed[3], 'too few calls to tell');
+    // The caller has said nothing: there is no turn to divide by.
+    assert.deepEqual(rows.find(([title]) => title === 'no-match'), ['no-match', '–', '–', '']);
     assert.deepEqual(tab.complaints, []);
     await screenshots(tab, 'comparison');
   });

@@ -4,7 +4,7 @@ use dialbridge_core::ending::{CallLimit, VirtualAgentStatus as Status};
 use dialbridge_core::report::{BargeInBy, CloseReason, EndFoundBy, GuardedFrom};
 use dialbridge_core::stages::TurnStage;
 
-use super::{AUDIO_OUTCOMES, AgentLabels, CODES, Labels, Metrics, OTHER_CODE};
+use super::{AUDIO_OUTCOMES, AgentLabels, CODES, Labels, Metrics, OTHER_CODE, TookOver};
 
 /// The inputs that a turn can begin with.
 const INPUTS: [&str; 5] = ["audio", "event", "text", "digits", "tool result"];
@@ -46,7 +46,7 @@ impl Metrics {
             &self.no_matches,
             &self.retries,
             &self.unanswered,
-            &self.backups,
+            &self.taken_over,
             &self.prompts_refused,
             &self.answers_without_audio,
         ] {
@@ -73,6 +73,7 @@ impl Metrics {
         let interruptions = INTERRUPTIONS.map(|by| (&self.barge_ins, "by", by.as_str()));
         let guarded = GUARDED.map(|from| (&self.prompts_guarded, "from", from.as_str()));
         let inputs = INPUTS.map(|input| (&self.turns, "input", input));
+        let backups = TookOver::ALL.map(|when| (&self.backups, "during", when.as_str()));
         let codes = CODES.into_iter().filter(|code| *code != "OK").chain([OTHER_CODE]);
         let faults = codes.map(|code| (&self.faults, "code", code));
         let all = statuses
@@ -83,6 +84,7 @@ impl Metrics {
             .chain(interruptions)
             .chain(guarded)
             .chain(inputs)
+            .chain(backups)
             .chain(faults);
         for (family, name, value) in all {
             let _ = family.get_or_create(&labels(name, value));
