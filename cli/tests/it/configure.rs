@@ -395,8 +395,7 @@ async fn ctrl_c_ends_any_question_and_ctrl_d_the_input() {
                 terminal.expect("TWILIO_AUTH_TOKEN (");
                 terminal.press("planted");
             }
-            terminal.press(key);
-            terminal.expect(said);
+            terminal.press_until(key, said);
             terminal.end()
         });
         let (shown, ended_with) = ended.await.unwrap();

@@ -204,8 +204,7 @@ async fn who_chooses_no_number_leaves_all_as_they_are() {
     let shown = tokio::task::spawn_blocking(move || {
         let mut terminal = Terminal::start(command);
         terminal.expect("> +15550101");
-        terminal.press("\x03");
-        terminal.expect("interrupted");
+        terminal.press_until("\x03", "interrupted");
         terminal.end()
     });
     let (shown, code) = shown.await.unwrap();

@@ -10,9 +10,11 @@ use dialbridge_lab::agent::{Edition, LabAgent, Script};
 use dialbridge_lab::balancer::Balancer;
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{
-    AbnormalClose, Account, CallEventKind, CallPlan, CallRecord, CallerStep, SimulatedTwilio, TwilioBehaviour, When,
+    AbnormalClose, Account, CallEvent, CallEventKind, CallPlan, CallRecord, CallerStep, SimulatedTwilio,
+    TwilioBehaviour, When,
 };
 use dialbridge_tests::{numbered_speech, numbers, say};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 const TOKEN: &str = "the-instances-auth-token";
@@ -61,6 +63,8 @@ async fn exit_code(service: Service) -> Option<i32> {
 struct Pair {
     agent: LabAgent,
     calls: JoinSet<CallRecord>,
+    /// The events of each call.
+    events: Vec<mpsc::Receiver<CallEvent>>,
     one: Service,
     other: Service,
     balancer: Balancer,
@@ -78,15 +82,29 @@ impl Pair {
         let instance = || instance(edition, &served.endpoint(), &rest.url(), twilio.account());
         let (one, other) = (instance(), instance());
         let balancer = Balancer::before(vec![one.address, other.address]).await.unwrap();
-        let mut calls = JoinSet::new();
+        let (mut calls, mut events) = (JoinSet::new(), Vec::new());
         for _ in 0..CALLS {
+            let (sender, receiver) = mpsc::channel(EVENTS);
+            events.push(receiver);
             let voice_url = format!("{}/twiml", balancer.url());
             let fallback_url = Some(voice_url.clone());
-            let plan = CallPlan { behaviour, fallback_url, ..CallPlan::new(voice_url, steps()) };
+            let plan = CallPlan { behaviour, fallback_url, watch: Some(sender), ..CallPlan::new(voice_url, steps()) };
             let twilio = twilio.clone();
             calls.spawn(async move { twilio.call(plan).await });
         }
-        Self { agent, calls, one, other, balancer, _serving: (served, rest) }
+        Self { agent, calls, events, one, other, balancer, _serving: (served, rest) }
+    }
+
+    /// Waits until all callers say their second sentence.
+    async fn in_mid_turn(&mut self) {
+        for events in &mut self.events {
+            let mut sentences = 0;
+            while sentences < 2 {
+                let event = events.recv().await.expect("each caller says two sentences");
+                sentences += u32::from(matches!(event.kind, CallEventKind::CallerSpeaks { .. }));
+            }
+        }
+        tokio::time::sleep(INTO_SENTENCE).await;
     }
 
     /// The numbers of the frames that the agent got, in order.
@@ -125,8 +143,11 @@ fn steps() -> Vec<CallerStep> {
     ]
 }
 
-/// The instance ends in the middle of the second sentence.
-const IN_MID_TURN: Duration = Duration::from_millis(5_000);
+/// How far into the second sentence the instance ends.
+const INTO_SENTENCE: Duration = Duration::from_millis(1_000);
+
+/// More events than a call has.
+const EVENTS: usize = 1_000;
 
 fn streams(call: &CallRecord) -> usize {
     call.count(|what| matches!(what, CallEventKind::StreamOpened))
@@ -157,7 +178,7 @@ fn assert_carried_on(pair: &Pair, call: &CallRecord) {
 
 async fn killed(edition: Edition) {
     let mut pair = Pair::start(edition, TwilioBehaviour::default()).await;
-    tokio::time::sleep(IN_MID_TURN).await;
+    pair.in_mid_turn().await;
     pair.one.signal("-KILL");
     let records = pair.records().await;
     assert_some_moved(&records);
@@ -187,7 +208,7 @@ async fn an_instance_with_ces_calls_is_killed_and_they_go_on_at_the_other() {
 async fn where_twilio_ends_a_call_whose_socket_breaks_the_other_instances_calls_never_notice() {
     let behaviour = TwilioBehaviour { abnormal_close: AbnormalClose::EndsCall, ..TwilioBehaviour::default() };
     let mut pair = Pair::start(Edition::Cx, behaviour).await;
-    tokio::time::sleep(IN_MID_TURN).await;
+    pair.in_mid_turn().await;
     pair.one.signal("-KILL");
     let records = pair.records().await;
     let (ended, whole): (Vec<_>, Vec<_>) = records
@@ -211,7 +232,7 @@ async fn an_instance_with_ces_calls_that_is_told_to_end_gives_them_away_and_no_w
 
 async fn told_to_end(edition: Edition) {
     let mut pair = Pair::start(edition, TwilioBehaviour::default()).await;
-    tokio::time::sleep(IN_MID_TURN).await;
+    pair.in_mid_turn().await;
     pair.balancer.retire(pair.one.address);
     pair.one.signal("-TERM");
     let records = pair.records().await;

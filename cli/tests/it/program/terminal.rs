@@ -96,6 +96,22 @@ impl Terminal {
         self.master.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Presses a key again and again until the terminal shows this text. Between two reads of the program, a terminal that
+    /// is not the one that controls it loses Ctrl-C.
+    pub(crate) fn press_until(&mut self, keys: &str, text: &str) {
+        for _ in 0..40 {
+            self.press(keys);
+            while !self.seen[self.at..].contains(text) {
+                let Ok(bytes) = self.shown.recv_timeout(Duration::from_millis(500)) else { break };
+                self.seen.push_str(&String::from_utf8_lossy(&bytes));
+            }
+            if self.seen[self.at..].contains(text) {
+                return self.expect(text);
+            }
+        }
+        panic!("{text:?} is not shown: {}", self.seen);
+    }
+
     pub(crate) fn has_echo(&self) -> bool {
         tcgetattr(&self.master).unwrap().local_modes.contains(LocalModes::ECHO)
     }
