@@ -73,6 +73,8 @@ pub enum Report {
         text: String,
         /// The intent that matched.
         intent: Intent,
+        /// Whether the agent says that it did not understand the caller. A part that others follow does not say it.
+        is_no_match: bool,
         /// Parameters of the result. Personal.
         parameters: Map<String, Value>,
         /// Length of this part's audio, in milliseconds.

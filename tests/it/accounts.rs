@@ -1,11 +1,10 @@
 //! Several Twilio accounts behind one service: each has its own token, agents and calls, and none reaches another's.
 
-use std::path::PathBuf;
-
 use dialbridge_core::handoff::HandoffField;
 use dialbridge_lab::twilio::{Account, CallEventKind, CallPlan, CallRecord, When};
 use dialbridge_tests::{
-    Came, Harness, HttpAnswer, Log, RawSocket, SERVICE_URL, TOKEN, numbered_speech, paths, post, redirected, say, start,
+    Came, Harness, HttpAnswer, Log, RawSocket, SERVICE_URL, TOKEN, TempFile, numbered_speech, paths, post, redirected,
+    say, start,
 };
 
 const AGENCY_TOKEN: &str = "the-agencys-token";
@@ -29,32 +28,15 @@ fn main_account() -> Account {
     Account::new(Some(TOKEN))
 }
 
-/// A file with the agency's token.
-struct TokenFile(PathBuf);
-
-impl TokenFile {
-    fn write() -> Self {
-        let path = std::env::temp_dir().join(format!("dialbridge-token-{}", Account::new_sid("")));
-        std::fs::write(&path, format!("{AGENCY_TOKEN}\n")).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for TokenFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 /// A service with an agent of its own account and one of the agency's, with the numbers of both.
 fn harness() -> Harness {
-    let token = TokenFile::write();
+    let token = TempFile::write(&format!("{AGENCY_TOKEN}\n"));
     let file = format!(
         "[accounts.agency]\naccount_sid = \"{}\"\nauth_token_file = \"{}\"\n\
          [agents.ours]\ndialogflow_agent = \"projects/p/agent\"\nnumbers = [\"+1*\"]\n\
          [agents.theirs]\ndialogflow_agent = \"projects/q/agent\"\naccount = \"agency\"\n",
         agency().sid,
-        token.0.display()
+        token.path()
     );
     let harness = Harness::with_script(SCRIPT).file(&file).agent("ours", SCRIPT).agent("theirs", SCRIPT);
     let harness = harness

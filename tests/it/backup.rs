@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use dialbridge_core::{CloseReason, Report};
 use dialbridge_lab::agent::{LabAgent, Record, Script};
-use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, OtherSide, When};
+use dialbridge_lab::twilio::{CallPlan, CallRecord, OtherSide, When};
 use dialbridge_runner::settings::{Config, Endpoint, Platform, Settings};
-use dialbridge_tests::{Came, Edition, RawSocket, TcpHarness};
+use dialbridge_tests::{Came, Edition, RawSocket, TcpHarness, TempFile};
 use dialbridge_tests::{
     Harness, HarnessBuilder, Log, close_reasons, count, numbered_speech, numbers, paths, post, redirected, say,
     signed_post, spoke, start,
@@ -311,10 +311,6 @@ async fn over_real_sockets_each_pair_of_editions_loses_no_word() {
 
 /// The agents of such a file.
 fn agents_of(file: &str) -> Config {
-    let path = std::env::temp_dir().join(format!("dialbridge-backups-{}.toml", Account::new_sid("")));
-    std::fs::write(&path, file).unwrap();
-    let settings = Settings::of([("DIALBRIDGE_CONFIG", path.display().to_string())]);
-    let config = settings.check(Platform::Elsewhere).unwrap();
-    std::fs::remove_file(path).unwrap();
-    config
+    let file = TempFile::write(file);
+    Settings::of([("DIALBRIDGE_CONFIG", file.path())]).check(Platform::Elsewhere).unwrap()
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dialbridge_core::report::AudioAccount;
@@ -23,6 +22,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
+
+use crate::temp_file::TempFile;
 
 /// The account's token.
 pub const TOKEN: &str = "the-tests-auth-token";
@@ -202,9 +203,9 @@ impl HarnessBuilder {
             async move { synthesizer.serve(pipe).await }
         }));
 
-        let file = self.file.map(TomlFile::write);
+        let file = self.file.map(|toml| TempFile::write(&toml));
         if let Some(file) = &file {
-            self.settings.set("DIALBRIDGE_CONFIG", file.0.display().to_string());
+            self.settings.set("DIALBRIDGE_CONFIG", file.path());
         }
         let mut config = self.settings.check(Platform::Elsewhere).expect("the test's settings are right");
         for (name, agent) in &mut config.agents {
@@ -238,26 +239,6 @@ fn serve_agent(pipes: &Pipes, host: &str, script: Script, tasks: &mut JoinSet<()
     let serving = agent.clone();
     tasks.spawn(async move { serving.serve(incoming).await });
     agent
-}
-
-/// A file that exists until the service has read it.
-struct TomlFile(std::path::PathBuf);
-
-impl TomlFile {
-    fn write(text: String) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("dialbridge-{}-{}.toml", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, text).expect("the temporary folder takes a file");
-        Self(path)
-    }
-}
-
-impl Drop for TomlFile {
-    fn drop(&mut self) {
-        // If it cannot be removed, the system does it later.
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 pub(crate) fn parsed(toml: &str) -> Script {

@@ -14,6 +14,7 @@ mod request;
 mod seen;
 mod socket;
 mod tcp_harness;
+mod temp_file;
 
 pub use caller::{Numbered, Stretch, bakery, hang_up, numbered_speech, numbers, pause, press, say, tone, tone_ms};
 pub use collector::{Collector, Posted, Reaction};
@@ -28,3 +29,4 @@ pub use seen::{
 };
 pub use socket::{Came, RawSocket, paths, signed_post, voice_url};
 pub use tcp_harness::TcpHarness;
+pub use temp_file::TempFile;

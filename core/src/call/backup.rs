@@ -26,8 +26,7 @@ use crate::time::CallTime;
 /// The backup of a call whose agent still has it.
 #[derive(Debug)]
 pub(super) struct Standby {
-    config: CallConfig,
-    /// When the call began.
+    /// When the media stream began: the limit of the call counts from there.
     began: CallTime,
     /// What it gets of the media stream's start.
     inputs: AgentInputs,
@@ -37,11 +36,11 @@ pub(super) struct Standby {
 impl Call {
     /// The call has started with these parameters, which a backup needs too.
     pub(super) fn prepare_backup(&mut self, custom: &BTreeMap<String, String>) {
-        let Some(config) = self.config.backup.as_deref().cloned() else { return };
+        let Some(config) = self.config.backup.as_deref() else { return };
         let told = ToldFacts::new(&self.facts, &config.call_parameters, config.parameter_names);
-        let mut inputs = AgentInputs::new(&config);
+        let mut inputs = AgentInputs::new(config);
         inputs.start(&self.facts, &told, custom);
-        self.standby = Some(Box::new(Standby { config, began: self.now, inputs, told }));
+        self.standby = Some(Box::new(Standby { began: self.now, inputs, told }));
     }
 
     /// Whether there is a backup that does not have the call yet.
@@ -56,14 +55,15 @@ impl Call {
 
     /// The agent cannot be had. No stream is open, and what it has not answered is queued.
     pub(super) fn on_agent_lost(&mut self) {
-        match self.standby.take().filter(|_| self.lifecycle.is_active()) {
-            Some(standby) => self.use_backup(*standby),
+        let standby = self.standby.take().filter(|_| self.lifecycle.is_active());
+        match standby.zip(self.config.backup.clone()) {
+            Some((standby, config)) => self.use_backup(*standby, *config),
             None => self.end(Ending::AgentFailed),
         }
     }
 
-    fn use_backup(&mut self, standby: Standby) {
-        let Standby { config, began, inputs, told } = standby;
+    fn use_backup(&mut self, standby: Standby, config: CallConfig) {
+        let Standby { began, inputs, told } = standby;
         if let Some(StandIn { agent, backup_of }) = config.stands_in.clone() {
             self.report(Report::BackupTookOver { backup: agent, backup_of });
         }

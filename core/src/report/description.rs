@@ -209,11 +209,12 @@ impl Report {
                 field("found_by", found_by.as_str()),
                 silence_ms.map_or_else(|| field("silence_ms", FieldValue::Absent), |length| ms("silence_ms", length)),
             ],
-            Self::Answered { turn, query_text, text, intent, parameters, audio_ms, thought_ms } => vec![
+            Self::Answered { turn, query_text, text, intent, is_no_match, parameters, audio_ms, thought_ms } => vec![
                 field("turn", *turn),
                 personal(Personal::Words, "query_text", query_text),
                 personal(Personal::Words, "text", text),
                 field("intent", &intent.display_name),
+                field("no_match", is_no_match.then_some(FieldValue::Flag(true))),
                 personal(Personal::Parameters, "parameters", FieldValue::Parameters(parameters)),
                 ms("audio_ms", *audio_ms),
                 ms("thought_ms", *thought_ms),

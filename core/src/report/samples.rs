@@ -47,6 +47,7 @@ samples! {
         query_text: planted("query_text"),
         text: planted("text"),
         intent: Intent { display_name: "order.bread".to_owned(), ..Intent::default() },
+        is_no_match: true,
         parameters: Map::from_iter([("bread".to_owned(), planted("parameters").into())]),
         audio_ms: 900,
         thought_ms: 250,

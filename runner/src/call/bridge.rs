@@ -130,9 +130,6 @@ impl Bridge {
     fn on_agent(&mut self, stream: StreamId, event: AgentEvent) {
         let is_last = event.is_last();
         self.effects.note_opening(stream, &event);
-        if let AgentEvent::Answer(answer) = &event {
-            self.effects.note_match(stream, answer);
-        }
         self.feed(Input::Agent(stream, event));
         if is_last {
             self.effects.remove_stream(stream);

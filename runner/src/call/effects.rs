@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialbridge_agents::{PipeFull, StreamHandle, StreamInput};
-use dialbridge_core::agent::{Answer, AnswerPart, Matched, ToolCall};
+use dialbridge_core::agent::ToolCall;
 use dialbridge_core::{
     AgentCommand, AgentEvent, CallSid, CallTime, CloseReason, FetchId, InputError, Output, Report, StreamId, StreamSid,
     ToolsId, UpdateResult,
@@ -112,14 +112,6 @@ impl Effects {
                 open.has_message = true;
                 self.context.side.breaker.succeeded();
             }
-        }
-    }
-
-    /// Counts an answer to something that the agent did not understand. A part that is followed by others may say it too.
-    pub(super) fn note_match(&mut self, stream: StreamId, answer: &Answer) {
-        let is_last = answer.part != AnswerPart::Partial;
-        if is_last && answer.matched == Matched::NoMatch && self.streams.contains_key(&stream) {
-            self.telemetry.no_match();
         }
     }
 

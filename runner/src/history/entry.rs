@@ -391,6 +391,7 @@ mod tests {
             query_text: String::new(),
             text: String::new(),
             intent: Intent::default(),
+            is_no_match: false,
             parameters: Map::new(),
             audio_ms,
             thought_ms: 0,

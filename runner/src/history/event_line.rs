@@ -194,6 +194,7 @@ mod tests {
             query_text: "query-secret".to_owned(),
             text: "text-secret".to_owned(),
             intent: Intent { display_name: "order.bread".to_owned(), ..Intent::default() },
+            is_no_match: false,
             parameters,
             audio_ms: 900,
             thought_ms: 250,
@@ -258,11 +259,9 @@ mod tests {
             event_line(&long, true, SLOW).unwrap()["text"].as_str().unwrap().chars().count(),
             MAX_TEXT_CHARS + 1
         );
-        let Report::Answered { turn, query_text, text, intent, audio_ms, thought_ms, .. } = answered() else {
-            panic!()
-        };
-        let parameters = json!({ "all": "x".repeat(5_000) }).as_object().cloned().unwrap();
-        let report = Report::Answered { turn, query_text, text, intent, parameters, audio_ms, thought_ms };
+        let mut report = answered();
+        let Report::Answered { parameters, .. } = &mut report else { panic!() };
+        *parameters = json!({ "all": "x".repeat(5_000) }).as_object().cloned().unwrap();
         assert_eq!(event_line(&report, true, SLOW).unwrap()["parameters"], "too long to be shown");
     }
 

@@ -67,22 +67,40 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         account: webhook.account.clone(),
         trace: webhook.trace,
     };
-    if let Some(config) = admission.agent(agent).filter(|_| opening == Opening::Greet && !admission.admits(agent)) {
-        let Some(backup) = admission.config.backups.get(agent).filter(|backup| admission.admits(backup)) else {
-            admission.telemetry.refused(RefusalReason::AgentDown);
-            return Ok(xml(fallback(config, &call_sid, info.language.as_deref())));
-        };
-        tracing::warn!(call_sid = %call_sid, backup, "the agent is down for all calls: its backup gets the call");
-        admission.telemetry.backup_took_over(agent, config);
-        info.stand_in(backup);
-    }
-    let comes_back = opening != Opening::Greet && admission.calls.is_on_backup(&info.of_account(&call_sid), began_ms);
-    if let Some(backup) = admission.config.backups.get(agent).filter(|_| comes_back) {
-        info.stand_in(backup);
-    }
+    choose_backup(admission, &call_sid, &mut info, &opening)?;
     let parameters = parameters(admission, &webhook, &call_sid, &info);
     let stream = Stream { call_sid: &call_sid, info, attempt: 1, opening, parameters };
     Ok(xml(stream.document(admission, &webhook.public)))
+}
+
+/// Gives the call to the backup of its agent if the agent is down for all calls, or if the backup has the call already.
+///
+/// # Errors
+/// The fallback of a call that nobody can answer: there is no backup, or it is down too.
+fn choose_backup(
+    admission: &Admission,
+    call_sid: &CallSid,
+    info: &mut CallInfo,
+    opening: &Opening,
+) -> Result<(), Refusal> {
+    let agent = info.agent.clone();
+    let backup = admission.config.backups.get(&agent);
+    let Some(config) = admission.agent(&agent).filter(|_| *opening == Opening::Greet) else {
+        let has_it = admission.calls.is_on_backup(&info.of_account(call_sid), info.began_ms);
+        backup.filter(|_| has_it).into_iter().for_each(|backup| info.stand_in(backup));
+        return Ok(());
+    };
+    if admission.admits(&agent) {
+        return Ok(());
+    }
+    let Some(backup) = backup.filter(|backup| admission.admits(backup)) else {
+        admission.telemetry.refused(RefusalReason::AgentDown);
+        return Err(Box::new(xml(fallback(config, call_sid, info.language.as_deref()))));
+    };
+    tracing::warn!(call_sid = %call_sid, backup, "the agent is down for all calls: its backup gets the call");
+    admission.telemetry.backup_took_over(&agent, config);
+    info.stand_in(backup);
+    Ok(())
 }
 
 /// The language that the voice-url names. `None`: the agent's. A call is worth more than a parameter of its URL, so one

@@ -13,6 +13,10 @@
 //!
 //! [agents.sales.parameters]           # session parameters of its calls
 //! shop = "north"
+//!
+//! [accounts.agency]                   # a further Twilio account, whose agents say account = "agency"
+//! account_sid = "AC…"
+//! auth_token_file = "agency-token"
 //! ```
 //!
 //! The first of these that has a value counts: the agent's table, then flags and the environment, then the top of the

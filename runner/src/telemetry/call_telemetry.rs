@@ -167,11 +167,6 @@ impl CallTelemetry {
         self.trace.iter_mut().for_each(|trace| trace.ended(at, reason));
     }
 
-    /// Counts an answer to something that the agent did not understand.
-    pub(crate) fn no_match(&self) {
-        self.metrics.no_match(&self.agent);
-    }
-
     /// Reports the result of an update with new TwiML. `None`: Twilio ended the stream before it answered.
     pub(crate) fn updated(&mut self, result: Option<UpdateResult>) {
         if let Some(result) = result {

@@ -262,6 +262,9 @@ impl Metrics {
                 }
             }
             Report::BackupTookOver { .. } => self.backup_took_over(agent.clone(), TookOver::Stream),
+            Report::Answered { is_no_match: true, .. } => {
+                self.no_matches.get_or_create(agent).inc();
+            }
             Report::PromptRefused { .. } => {
                 self.prompts_refused.get_or_create(agent).inc();
             }
@@ -287,7 +290,7 @@ impl Metrics {
             // These are not counted, or have their own methods.
             Report::Transcript { .. }
             | Report::EndOfUtterance { silence_ms: None, .. }
-            | Report::Answered { .. }
+            | Report::Answered { is_no_match: false, .. }
             | Report::MoreAudio { .. }
             | Report::Stages(_)
             | Report::Cancelled { .. }
@@ -338,11 +341,6 @@ impl Metrics {
             let labels = Labels { agent: agent.clone(), more: ("stage", slow_stage.stage.as_str()) };
             self.slow_turns.get_or_create(&labels).inc();
         }
-    }
-
-    /// Counts an answer to something that the agent did not understand.
-    pub(super) fn no_match(&self, agent: &AgentLabels) {
-        self.no_matches.get_or_create(agent).inc();
     }
 
     /// Counts the end of a stream.

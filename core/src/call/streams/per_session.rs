@@ -170,6 +170,7 @@ impl Stream {
             query_text: self.heard.utterance.text().to_owned(),
             text: text.clone(),
             intent: intent.clone(),
+            is_no_match: false,
             parameters: parameters.clone(),
             audio_ms: *audio_ms,
             thought_ms: self.turn.answer.thought_ms,

@@ -307,6 +307,7 @@ impl AgentStreams for PerTurn {
             query_text: std::mem::take(&mut answer.query_text),
             text: std::mem::take(&mut answer.text),
             intent: answer.intent.take().unwrap_or_default(),
+            is_no_match: answer.matched == Matched::NoMatch && answer.part != AnswerPart::Partial,
             parameters: std::mem::take(&mut answer.parameters),
             audio_ms,
             thought_ms,

@@ -80,7 +80,7 @@ impl CallEvents {
                 self.add_words(&mut data, &[("text", text)]);
                 self.send(at, "transcript", data);
             }
-            Report::Answered { turn, query_text, text, intent, parameters, audio_ms, thought_ms } => {
+            Report::Answered { turn, query_text, text, intent, is_no_match: _, parameters, audio_ms, thought_ms } => {
                 let mut data = json!({
                     "turn": turn.0,
                     "intent": { "name": intent.name, "displayName": intent.display_name },
