@@ -1,7 +1,11 @@
 //! Several Twilio accounts behind one service: each has its own token, agents and calls, and none reaches another's.
 
+use dialbridge_core::CallSid;
+use dialbridge_core::carried::Opening;
 use dialbridge_core::handoff::HandoffField;
 use dialbridge_lab::twilio::{Account, CallEventKind, CallPlan, CallRecord, When};
+use dialbridge_runner::settings::Secret;
+use dialbridge_runner::twilio::ticket::{CallInfo, Ticket, TicketSigner};
 use dialbridge_tests::{
     Came, Harness, HttpAnswer, Log, RawSocket, SERVICE_URL, TOKEN, TempFile, numbered_speech, paths, post, redirected,
     say, start,
@@ -131,6 +135,31 @@ async fn an_account_that_knows_anothers_call_sid_can_do_nothing_to_that_call() {
         assert_eq!(request(&harness, action, &signer, &account).await.status, 403, "{signer:?} {account:?}");
     }
     assert_eq!(request(&harness, &action, &main_account(), &main_account()).await.status, 200);
+}
+
+/// The main account's token makes the tickets, so whoever has it can make any. It opens no agent of another account.
+#[tokio::test(start_paused = true)]
+async fn a_ticket_that_was_made_with_the_main_accounts_token_opens_no_agent_of_another_one() {
+    let harness = harness();
+    let signer = TicketSigner::new(&[], &[Secret::new(TOKEN)]).unwrap();
+    // When the clock of a test begins.
+    let issued_ms = 1_795_392_000_000;
+    for (agent, account, is_open) in
+        [("ours", None, true), ("theirs", None, false), ("theirs", Some(agency().sid), false)]
+    {
+        let info = CallInfo {
+            agent: agent.to_owned(),
+            backup_of: None,
+            language: None,
+            began_ms: issued_ms,
+            failed_turns: 0,
+            account,
+            trace: None,
+        };
+        let ticket = Ticket { call_sid: CallSid::new(CALL).unwrap(), issued_ms, info, opening: Opening::Resume };
+        let opened = socket(&harness, &format!("/media/{}", signer.issue(&ticket)), &main_account()).await;
+        assert_eq!(opened.is_ok(), is_open, "{agent}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

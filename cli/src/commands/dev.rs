@@ -75,7 +75,7 @@ impl Dev {
         let config = checked(&settings)?;
         log::start(config.log_level, log_style(), std::io::stderr);
         let account = Account::open(doctor()?, &config.twilio).await?;
-        if config.twilio.auth_tokens.is_empty() {
+        if !config.twilio.checks_signatures() {
             say("TWILIO_AUTH_TOKEN is not set: whoever knows the URL can talk to the agent, at your cost.");
         }
         let number = chosen(&account, args.number.as_deref()).await?;

@@ -37,8 +37,17 @@ pub(super) async fn check(doctor: &Doctor, api: Option<&TwilioApi>, subject: &Su
             findings.push(Finding::skipped(CHECK, format!("{leads}; Twilio does not show its token")));
             continue;
         };
-        let is_known = subject.twilio.auth_tokens.iter().any(|known| known.expose() == token.expose());
-        findings.push(if is_known {
+        let known = subject.twilio.tokens_of(Some(sid));
+        let is_known = known.iter().any(|known| known.expose() == token.expose());
+        findings.push(if let Some(account) = subject.twilio.others.get(sid) {
+            let name = format!("accounts.{} of the agents' file", account.name);
+            if is_known {
+                Finding::ok(CHECK, format!("{leads}, and its token is that of {name}"))
+            } else {
+                let says = format!("{leads}; it signs with another token than {name} has: their calls are refused");
+                Finding::fault(CHECK, says, "put the subaccount's auth token where the agents' file says it is")
+            }
+        } else if is_known {
             Finding::ok(CHECK, format!("{leads}, and its token is in TWILIO_AUTH_TOKEN"))
         } else {
             let says = format!(

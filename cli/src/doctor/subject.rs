@@ -207,7 +207,12 @@ pub(crate) fn secrets(settings: &Settings, config: Option<&Config>) -> Vec<Strin
     let given = given.iter().flat_map(|list| list.split([',', ':', '=']).chain([list.as_str()]));
     let read = config.into_iter().flat_map(|config| {
         let key = config.twilio.api_key.iter().map(|(_, secret)| secret);
-        config.twilio.auth_tokens.iter().chain(&config.ticket_keys).chain(key).map(Secret::expose)
+        let others = config
+            .twilio
+            .others
+            .values()
+            .flat_map(|account| account.auth_tokens.iter().chain(account.api_key.iter().map(|(_, secret)| secret)));
+        config.twilio.auth_tokens.iter().chain(&config.ticket_keys).chain(key).chain(others).map(Secret::expose)
     });
     let all = given.chain(read).map(|secret| secret.trim().to_owned());
     let mut secrets: Vec<String> = all.filter(|secret| secret.len() > 5).collect();

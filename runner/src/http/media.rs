@@ -38,9 +38,13 @@ pub(super) fn open(
     if admission.agent(&ticket.info.agent).is_none() {
         return Err(refused(admission, "its agent is not configured"));
     }
+    if kind != CallKind::Browser && !admission.config.may_have(&ticket.info.agent, ticket.info.account.as_deref()) {
+        return Err(refused(admission, "its agent is another account's"));
+    }
     let tokens = admission.config.twilio.tokens_of(ticket.info.account.as_deref());
-    let (public, _, answer, socket) = handshake(admission, &[tokens], &mut request, kind)
-        .inspect_err(|refusal| keep_refused(admission, &ticket, refusal, kind))?;
+    let (public, _, answer, socket) =
+        handshake(admission, ticket.info.account.as_deref(), &[tokens], &mut request, kind)
+            .inspect_err(|refusal| keep_refused(admission, &ticket, refusal, kind))?;
     let registration = admission.calls.admit(&ticket, ticket_text, now_ms);
     let registration = registration.map_err(|why| refused(admission, &why.to_string()))?;
     let serving = runner.clone();
@@ -75,7 +79,7 @@ pub(super) fn open_bare(runner: &Arc<CallRunner>, mut request: Request<Incoming>
         .chain(twilio.others.keys().map(Some))
         .map(|sid| (sid, twilio.tokens_of(sid.map(String::as_str))))
         .unzip();
-    let (public, signer, answer, socket) = handshake(&runner.admission, &tokens, &mut request, CallKind::Bare)?;
+    let (public, signer, answer, socket) = handshake(&runner.admission, None, &tokens, &mut request, CallKind::Bare)?;
     let signer = sids[signer].cloned();
     let (serving, trace) = (runner.clone(), request.extensions().get().copied());
     runner.spawn(async move {
@@ -90,7 +94,8 @@ pub(super) fn open_bare(runner: &Arc<CallRunner>, mut request: Request<Incoming>
 /// and there is room. Returns the place of that account too.
 fn handshake(
     admission: &Admission,
-    accounts: &[&[Secret]],
+    account: Option<&str>,
+    tokens: &[&[Secret]],
     request: &mut Request<Incoming>,
     kind: CallKind,
 ) -> Result<(PublicUrl, usize, Answer, Upgrade), Refusal> {
@@ -102,7 +107,7 @@ fn handshake(
     let (public, signer) = match kind {
         CallKind::Browser => (likely_url(&admission.config, request.headers())?, 0),
         CallKind::Ticket | CallKind::Bare => {
-            signed_url(admission, accounts, |public| public.ws(path), &[], request.headers())?
+            signed_url(admission, account, tokens, |public| public.ws(path), &[], request.headers())?
         }
     };
     if !is_upgrade_request(request) {

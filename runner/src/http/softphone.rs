@@ -53,10 +53,9 @@ pub(super) async fn ticket(page: &Page, request: Request<Incoming>) -> Result<An
         return Err(refusal(StatusCode::BAD_REQUEST, "The language is not known: write one such as de-DE.\n"));
     }
     let issued_ms = admission.clock.now_ms();
-    let agent = agent.to_owned();
+    let (agent, account) = (agent.to_owned(), account.map(ToOwned::to_owned));
     let trace = head.extensions.get().copied();
-    let info =
-        CallInfo { agent, backup_of: None, language, began_ms: issued_ms, failed_turns: 0, account: None, trace };
+    let info = CallInfo { agent, backup_of: None, language, began_ms: issued_ms, failed_turns: 0, account, trace };
     let ticket = Ticket { call_sid, issued_ms, info, opening: Opening::Greet };
     let media = format!("/softphone/media/{}", admission.signer.issue_browser(&ticket));
     let events = format!("/softphone/events/{}", ticket.call_sid);

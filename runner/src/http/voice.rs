@@ -218,7 +218,8 @@ async fn read_state(admission: &Admission, request: Request<Incoming>) -> Result
     if webhook.parameter("CallSid") != Some(state.call_sid.as_str()) {
         return Err(refused(admission, "it is of another call"));
     }
-    let is_of_account = state.info.account == webhook.account;
+    let is_of_account = state.info.account == webhook.account
+        && admission.config.may_have(&state.info.agent, webhook.account.as_deref());
     if !is_of_account && admission.config.twilio.checks_signatures() {
         return Err(refused(admission, "it is of another account"));
     }
@@ -303,11 +304,11 @@ fn fallback(agent: &AgentConfig, call_sid: &CallSid, language: Option<&str>) -> 
 }
 
 /// The TwiML of a call whose agent is not in this configuration, because the call began with another one. The call gets
-/// the default agent's fallback.
+/// the fallback of its account's default agent.
 fn without_agent(admission: &Admission, call_sid: &CallSid, info: &CallInfo) -> String {
     let agent = &info.agent;
     tracing::error!(call_sid = %call_sid, agent, "the call's agent is not configured any more: it gets its fallback");
-    match admission.agent(&admission.config.default_agent) {
+    match admission.agent(admission.config.default_agent_of(info.account.as_deref())) {
         Some(agent) => fallback(agent, call_sid, info.language.as_deref()),
         None => document(&[Verb::Hangup]),
     }

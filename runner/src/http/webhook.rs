@@ -59,7 +59,8 @@ impl Webhook {
         let told = if head.method == Method::POST { &form } else { &query };
         let account = admission.config.twilio.other_account(find(told, "AccountSid"));
         let tokens = [admission.config.twilio.tokens_of(account.as_deref())];
-        let (public, _) = signed_url(admission, &tokens, |public| public.http(&path), &form, &head.headers)?;
+        let (public, _) =
+            signed_url(admission, account.as_deref(), &tokens, |public| public.http(&path), &form, &head.headers)?;
         let reach = check_reach(admission, &public, &head.headers);
         let form = if head.method == Method::POST { form } else { query.clone() };
         let trace = head.extensions.get().copied();
@@ -140,14 +141,15 @@ pub(super) fn likely_url(config: &Config, headers: &HeaderMap) -> Result<PublicU
 }
 
 /// Finds the URL of this service that Twilio called: the one for which the signature is right, or the likeliest if no account
-/// has a token to check a signature with. `url_of` makes the signed URL. Returns too which of the `accounts`' tokens has signed
-/// it, by its place.
+/// has a token to check a signature with. `url_of` makes the signed URL. `account` is the request's, as far as it is known, and
+/// `tokens` are those of each account that may have signed it; returns the place of the one that has.
 ///
 /// # Errors
 /// The response to send: Twilio did not sign the request, or it names no host.
 pub(super) fn signed_url(
     admission: &Admission,
-    accounts: &[&[Secret]],
+    account: Option<&str>,
+    tokens: &[&[Secret]],
     url_of: impl Fn(&PublicUrl) -> String,
     form: &[(String, String)],
     headers: &HeaderMap,
@@ -159,17 +161,19 @@ pub(super) fn signed_url(
     let signature = headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
     let signed = signature.and_then(|signature| {
         let place = |tokens: &&[Secret]| signed_place(tokens, urls.iter().map(&url_of), form, signature);
-        accounts.iter().enumerate().find_map(|(account, tokens)| Some((account, place(tokens)?)))
+        tokens.iter().enumerate().find_map(|(signer, tokens)| Some((signer, place(tokens)?)))
     });
     match signed {
-        Some((account, place)) => Ok((urls.swap_remove(place), account)),
-        None => Err(refuse(admission, &url_of(&urls[0]), form, headers, signature)),
+        Some((signer, place)) => Ok((urls.swap_remove(place), signer)),
+        None => Err(refuse(admission, account, tokens, &url_of(&urls[0]), form, headers, signature)),
     }
 }
 
 /// Counts and logs a request that Twilio did not sign.
 fn refuse(
     admission: &Admission,
+    account: Option<&str>,
+    tokens: &[&[Secret]],
     url: &str,
     form: &[(String, String)],
     headers: &HeaderMap,
@@ -181,13 +185,10 @@ fn refuse(
             tracing::warn!(url = redacted(url), withheld, "a request was refused: it has no X-Twilio-Signature");
             return refusal(StatusCode::FORBIDDEN, "");
         };
-        let twilio = &admission.config.twilio;
-        let account = twilio.other_account(find(form, "AccountSid"));
-        let named = account.as_ref().and_then(|sid| twilio.others.get(sid));
-        let tokens = twilio.tokens_of(account.as_deref());
+        let named = account.and_then(|sid| admission.config.twilio.others.get(sid));
         let others = neighbours(url, headers);
-        let signed_url =
-            signed_place(tokens, others.iter().cloned(), form, signature).map(|place| redacted(&others[place]));
+        let place = |tokens: &&[Secret]| signed_place(tokens, others.iter().cloned(), form, signature);
+        let signed_url = tokens.iter().find_map(place).map(|place| redacted(&others[place]));
         let url = redacted(url);
         match signed_url {
             Some(signed_url) => tracing::warn!(

@@ -7,7 +7,7 @@ use std::path::Path;
 use dialbridge_net::Secret;
 use toml::{Table, Value};
 
-use super::value::is_account_sid;
+use super::value::{is_account_sid, list};
 
 /// The key of the account's id.
 const SID: &str = "account_sid";
@@ -65,21 +65,23 @@ impl AccountTable {
             Some(token) => Ok(Some(token)),
             None => Err((TOKEN, format!("is not set: {TOKEN}_file or {TOKEN}_env says where it is"))),
         }));
+        let has = |key: &str| table.keys().any(|name| name.starts_with(key));
+        let key_parts = (has(API_KEY_SID), has(API_KEY_SECRET));
         let key_sid = noted(text(&mut table, API_KEY_SID));
         let key_secret = noted(secret(&mut table, API_KEY_SECRET, folder));
-        match (&key_sid, &key_secret) {
-            (Some(_), None) => faults.push((API_KEY_SID, format!("is set, but {API_KEY_SECRET}_file is not"))),
-            (None, Some(_)) => faults.push((API_KEY_SECRET, format!("is set, but {API_KEY_SID} is not"))),
-            (Some(_), Some(_)) | (None, None) => {}
+        match key_parts {
+            (true, false) => faults.push((API_KEY_SID, format!("is set, but {API_KEY_SECRET}_file is not"))),
+            (false, true) => faults.push((API_KEY_SECRET, format!("is set, but {API_KEY_SID} is not"))),
+            (true, true) | (false, false) => {}
         }
         if let Some(name) = table.keys().next() {
             faults.push(("", format!("has {name}, which is nothing of an account's: it has {}", known())));
         }
         match (sid, token) {
             (Some(sid), Some(token)) if faults.is_empty() => {
-                let auth_tokens = token.split(',').map(str::trim).filter(|token| !token.is_empty()).map(Secret::new);
+                let auth_tokens = list(&token).into_iter().map(Secret::new).collect();
                 let api_key = key_sid.zip(key_secret.map(Secret::new));
-                Ok(Self { name: name.to_owned(), sid, auth_tokens: auth_tokens.collect(), api_key })
+                Ok(Self { name: name.to_owned(), sid, auth_tokens, api_key })
             }
             _ => Err(faults),
         }
@@ -113,15 +115,31 @@ fn secret(table: &mut Table, key: &'static str, folder: &Path) -> Result<Option<
     let value = match (named(table, "_file")?, named(table, "_env")?) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) => return Err(fault("is named by a file and by a variable".to_owned())),
+        (Some(file), None) if is_secret(&file) => {
+            return Err(fault(format!("is no file at {key}_file: a secret itself does not stand there")));
+        }
         (Some(file), None) => {
             let path = folder.join(file);
             let read = fs::read_to_string(&path);
             read.map_err(|error| fault(format!("cannot be read from {}: {error}", path.display())))?
+        }
+        (None, Some(name)) if !is_variable(&name) => {
+            return Err(fault(format!("is no variable at {key}_env: capital letters, digits and _")));
         }
         (None, Some(name)) => {
             std::env::var(&name).map_err(|_| fault(format!("is to be in {name}, which is not set")))?
         }
     };
     let value = value.trim().to_owned();
-    if value.is_empty() { Err(fault("is empty".to_owned())) } else { Ok(Some(value)) }
+    if list(&value).is_empty() { Err(fault("is empty".to_owned())) } else { Ok(Some(value)) }
+}
+
+/// Whether a text that should name a file looks like a secret of Twilio's, which no fault may show.
+fn is_secret(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// Whether a text can name a variable. Others are not shown, because they may be a secret.
+fn is_variable(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }

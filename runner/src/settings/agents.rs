@@ -27,15 +27,16 @@ impl Settings {
         for table in &file.agents {
             let values = values().with_own(table);
             check_named(table, &file, &values, &faults);
-            add_routes(table, &file, &mut config, &faults);
+            let account = account_of(table, &file, &faults);
+            add_routes(table, account.as_deref(), &file, &mut config, &faults);
             add_shares(table, &file, &mut config, &faults);
             add_backup(table, &file, &mut config, &faults);
-            let account = account_of(table, &file, &faults);
             let agent = agent_of_file(table, &file, &values, migrate_after_ms);
             let agent = agent.map(|agent| AgentConfig { account, ..agent });
             config.agents.extend(agent.map(|agent| (table.name.clone(), agent)));
         }
         config.default_agent = default_agent(&file, values().names_agent());
+        check_default(&file, values().names_agent(), &faults);
         if !file.agents.iter().any(|table| table.name == config.default_agent) {
             let agent = values().agent(&[&file.parameters], migrate_after_ms);
             config.agents.extend(agent.map(|agent| (config.default_agent.clone(), agent)));
@@ -65,12 +66,25 @@ impl Settings {
 }
 
 /// The name of the default agent: the file's first agent, if no agent there is called `default` and no flag, variable
-/// or line at the top of the file names an agent. Else `default`.
+/// or line at the top of the file names an agent. Else `default`. Agents of further accounts count only if there are no
+/// others.
 fn default_agent(file: &ConfigFile, names_agent: bool) -> String {
-    let has_default = file.agents.iter().any(|table| table.name == DEFAULT_AGENT);
-    match file.agents.first() {
+    let of_main = || file.agents.iter().filter(|table| table.account.is_none());
+    let has_default = of_main().any(|table| table.name == DEFAULT_AGENT);
+    match of_main().next().or_else(|| file.agents.first()) {
         Some(first) if !has_default && !names_agent => first.name.clone(),
         _ => DEFAULT_AGENT.to_owned(),
+    }
+}
+
+/// The name `default` is that of the agent that the settings name, and no agent of a further account may have it too.
+fn check_default(file: &ConfigFile, names_agent: bool, faults: &Faults) {
+    let default = file.agents.iter().find(|table| table.name == DEFAULT_AGENT && table.account.is_some());
+    if names_agent && default.is_some() {
+        let place = format!("{}: agents.{DEFAULT_AGENT}.account", file.name);
+        let fault =
+            "is set, but that name is the one of the agent that DIALOGFLOW_AGENT names: call this agent otherwise";
+        faults.add(SettingError::in_file(place, fault));
     }
 }
 
@@ -122,7 +136,8 @@ fn accounts(file: &ConfigFile, main: Option<&str>, faults: &Faults) -> BTreeMap<
 fn account_of(table: &AgentTable, file: &ConfigFile, faults: &Faults) -> Option<String> {
     let name = table.account.as_ref()?;
     let account = file.accounts.iter().find(|account| account.name == *name);
-    if account.is_none() {
+    // What is wrong with an account of the file is told already.
+    if !file.account_names.contains(name) {
         let fault = format!("is {name}, which is no account of the file");
         faults.add(SettingError::in_file(format!("{}: agents.{}.account", file.name, table.name), fault));
     }
@@ -181,9 +196,11 @@ fn circle_of_backups<'a>(name: &'a str, file: &'a ConfigFile) -> Option<Vec<&'a 
     None
 }
 
-fn add_routes(table: &AgentTable, file: &ConfigFile, config: &mut Config, faults: &Faults) {
+/// Adds the agent's numbers to those of its account.
+fn add_routes(table: &AgentTable, account: Option<&str>, file: &ConfigFile, config: &mut Config, faults: &Faults) {
+    let routes = config.routes.entry(account.map(ToOwned::to_owned)).or_default();
     for (n, pattern) in table.numbers.iter().enumerate() {
-        if let Err(other) = config.routes.add(pattern.clone(), &table.name) {
+        if let Err(other) = routes.add(pattern.clone(), &table.name) {
             let place = format!("{}: agents.{}.numbers", file.name, table.name);
             let fault = format!("has at place {} of its list what agents.{other} has too", n + 1);
             faults.add(SettingError::in_file(place, fault));

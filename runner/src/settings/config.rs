@@ -68,8 +68,8 @@ pub struct Config {
     pub agents: BTreeMap<String, AgentConfig>,
     /// The name of the agent for calls that no voice-url and no number leads to another one.
     pub default_agent: String,
-    /// The agent of each called number.
-    pub routes: Routes,
+    /// The agent of each called number, by the id of its account; `None`: the configured one.
+    pub routes: BTreeMap<Option<String>, Routes>,
     /// The shares of an agent's calls that other agents get, by the agent's name.
     pub shares: BTreeMap<String, Shares>,
     /// The agent that goes on with another one's calls if that cannot be had, by the other one's name.
@@ -96,14 +96,27 @@ impl Config {
         let name = match named {
             Some(name) => name,
             None => {
-                let default = account.and_then(|sid| self.twilio.others.get(sid));
-                let default = default.map_or(&self.default_agent, |account| &account.default_agent);
-                let agent = called.and_then(|called| self.routes.agent(called)).filter(is_of_account);
-                let agent = agent.unwrap_or(default);
+                let routes = self.routes.get(&account.map(ToOwned::to_owned));
+                let agent = called.and_then(|called| routes?.agent(called));
+                let agent = agent.unwrap_or_else(|| self.default_agent_of(account));
                 self.shares.get(agent).and_then(|shares| shares.pick(caller)).unwrap_or(agent)
             }
         };
         self.agents.get_key_value(name).map(|(name, _)| name.as_str()).filter(is_of_account)
+    }
+
+    /// The default agent of an account; `None`, and an account that is not in the agents' file: the configured one's.
+    #[must_use]
+    pub fn default_agent_of(&self, account: Option<&str>) -> &str {
+        let account = account.and_then(|sid| self.twilio.others.get(sid));
+        account.map_or(&self.default_agent, |account| &account.default_agent)
+    }
+
+    /// Whether this agent may have a call of that account. An agent of the configured account may have those of its
+    /// subaccounts.
+    #[must_use]
+    pub fn may_have(&self, agent: &str, account: Option<&str>) -> bool {
+        self.account_of(agent).is_none_or(|own| Some(own) == account)
     }
 
     /// The id of the account whose calls this agent takes. `None`: the configured one.
@@ -117,7 +130,9 @@ impl Config {
     pub fn warnings(&self) -> Vec<&'static str> {
         let is_known = self.twilio.account_sid.is_some();
         let twilio = match (!self.twilio.checks_signatures(), self.twilio.api_key.is_some()) {
-            _ if self.twilio.auth_tokens.is_empty() && !self.twilio.others.is_empty() => None,
+            _ if self.twilio.auth_tokens.is_empty() && !self.twilio.others.is_empty() => {
+                Some("TWILIO_AUTH_TOKEN is not set: only calls of the accounts in the agents' file are taken")
+            }
             (true, false) => {
                 Some("TWILIO_AUTH_TOKEN is not set: anyone can use this service, and no call is updated over REST")
             }

@@ -74,6 +74,8 @@ pub(super) struct ConfigFile {
     pub(super) top: Settings,
     /// Further Twilio accounts.
     pub(super) accounts: Vec<AccountTable>,
+    /// The names of all of them, also of those in which something is wrong.
+    pub(super) account_names: Vec<String>,
     /// The agents in the order of the file.
     pub(super) agents: Vec<AgentTable>,
     /// Session parameters for all agents.
@@ -131,10 +133,18 @@ impl Reader<'_> {
         }
         let no_tables = "is no table: accounts stand in tables such as [accounts.agency]";
         let accounts = self.table(ACCOUNTS, top.remove(ACCOUNTS), no_tables)?;
+        let account_names = accounts.keys().cloned().collect();
         let accounts = accounts.into_iter().filter_map(|(name, table)| self.account(&name, table)).collect();
         let parameters = self.parameters("", top.remove(PARAMETERS));
         let (name, top) = (self.file.to_owned(), self.settings("", top, Scope::Service));
-        Some(ConfigFile { name, top, accounts, agents: agents.into_iter().flatten().collect(), parameters })
+        Some(ConfigFile {
+            name,
+            top,
+            accounts,
+            account_names,
+            agents: agents.into_iter().flatten().collect(),
+            parameters,
+        })
     }
 
     fn agent(&self, name: String, table: Value) -> Option<AgentTable> {

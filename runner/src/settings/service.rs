@@ -10,7 +10,6 @@ use super::config::{Config, Limits, Platform, Sampler, TracesConfig, TwilioConfi
 use super::faults::Faults;
 use super::given::Settings;
 use super::layer::Values;
-use super::numbers::Routes;
 use super::setting::Declared;
 use super::table;
 
@@ -41,7 +40,7 @@ impl Values<'_> {
             log_format: self.find(&table::LOG_FORMAT),
             agents: BTreeMap::new(),
             default_agent: String::new(),
-            routes: Routes::default(),
+            routes: BTreeMap::new(),
             shares: BTreeMap::new(),
             backups: BTreeMap::new(),
             notices: Vec::new(),

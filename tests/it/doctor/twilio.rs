@@ -232,6 +232,31 @@ async fn a_subaccount_whose_numbers_lead_here_needs_its_token_in_the_list() {
 }
 
 #[tokio::test]
+async fn a_subaccount_of_the_agents_file_needs_its_token_there_and_nowhere_else() {
+    let sub = Account { sid: format!("AC{:032x}", 0x5AB), auth_token: Some("planted-subaccounts-token".to_owned()) };
+    for (token, expected) in [("planted-subaccounts-token", Mark::Ok), ("planted-other-token", Mark::Fault)] {
+        let mut plan = plan(&format!("subaccount of the file {}", token.len()));
+        plan.write("token", token);
+        let agent = "projects/lab-project/locations/europe-west3/agents/lab";
+        plan.write(
+            "agents.toml",
+            &format!(
+                "[accounts.sub]\naccount_sid = \"{}\"\nauth_token_file = \"token\"\n\
+                 [agents.default]\ndialogflow_agent = \"{agent}\"\n\
+                 [agents.subs]\ndialogflow_agent = \"{agent}\"\naccount = \"sub\"\n",
+                sub.sid
+            ),
+        );
+        plan.settings.set("DIALBRIDGE_CONFIG", plan.folder.join("agents.toml").display().to_string());
+        plan.account_state.subaccounts = vec![(sub.clone(), vec![PhoneNumber::leading_to(9, "+15550190", PUBLIC_URL)])];
+        let Examined { findings, lines, .. } = plan.examine(false).await;
+        let found = findings.iter().find(|finding| finding.check == "subaccount").unwrap();
+        assert_eq!(found.mark, expected, "{lines}");
+        assert!(lines.contains("accounts.sub of the agents' file") && !lines.contains("planted"), "{lines}");
+    }
+}
+
+#[tokio::test]
 async fn numbers_are_read_page_by_page() {
     let mut plan = plan("pages");
     plan.account_state.numbers = (1..=450)
