@@ -42,8 +42,12 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         webhook.caller().unwrap_or(call_sid.as_str()),
     ) else {
         admission.telemetry.refused(RefusalReason::Agent);
-        tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
-        return Err(refusal(StatusCode::NOT_FOUND, "no agent of that name is configured\n"));
+        let (why, told) = match named {
+            Some(_) => ("the voice-url names no agent of the call's account", "no agent of that name is configured\n"),
+            None => ("the call's account has no agent", "the account of this call has no agent\n"),
+        };
+        tracing::warn!(call_sid = %call_sid, "{why}");
+        return Err(refusal(StatusCode::NOT_FOUND, told));
     };
     admission.name_in_log(agent);
     let language = language(admission, &webhook, &call_sid, agent);
