@@ -11,6 +11,8 @@ pub mod conversations;
 pub mod dev;
 #[cfg(feature = "tools")]
 pub mod doctor;
+#[cfg(any(feature = "lab", feature = "tools"))]
+mod drawing;
 #[cfg(feature = "tools")]
 mod files;
 #[cfg(feature = "tools")]

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
+use crate::drawing::can_draw;
+
 /// How often a line is drawn anew while nothing happens, for its clock.
-const REDRAW: Duration = Duration::from_secs(1);
+pub(crate) const REDRAW: Duration = Duration::from_secs(1);
 
 /// A bar, and a sentence beside it.
 const BAR: &str = "[{bar:24}] {msg}";
@@ -80,8 +82,8 @@ impl Progress {
     }
 
     fn with(output: Output, template: &str) -> Self {
-        let is_drawn = output == Output::Lines && has_no_reason_against_drawing();
-        // On anything but a terminal, and on one that cannot draw, the library draws nothing either.
+        let is_drawn = output == Output::Lines && wants_drawing() && can_draw();
+        // On anything but a terminal the library draws nothing either.
         let target = if is_drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(1), target).with_style(style.progress_chars("=> "));
@@ -124,8 +126,8 @@ impl Progress {
     }
 }
 
-/// `NO_COLOR` is the wish for plain text.
-fn has_no_reason_against_drawing() -> bool {
+/// `NO_COLOR` asks for plain text.
+fn wants_drawing() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|wish| wish.is_empty())
 }
 

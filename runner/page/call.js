@@ -23,8 +23,9 @@ export class Call {
   #state = 'opening';
 
   /**
-   * Opens the audio. `on` has `started()` for the media stream, `levels(levels)`, and `over(how)`, which is called once. `how` is `refused` (the socket
-   * did not open), `hung up`, `closed` (by the service), `stuck` (the network takes nothing) or `lost` (no microphone).
+   * Opens the audio. `on` has `started()` for the media stream, `levels(levels)`, and `over(how)`, which is called once. `how`
+   * is `refused` (the socket did not open), `hung up`, `closed` (by the service), `stuck` (the network takes nothing) or
+   * `lost` (no microphone).
    */
   static async begin(on, options) {
     const call = new Call();

@@ -77,6 +77,7 @@ export function closeItem(item) {
 /** Shows a call that has changed in its item. */
 export function renewItem(item, call) {
   item.querySelector('summary').replaceChildren(...row(call));
+  views.get(item)?.renew(call);
 }
 
 function row(call) {

@@ -8,6 +8,9 @@ import { Timeline } from './timeline.js';
 
 const GONE = 'This call is not kept any more, or another instance has it. Reload the page.';
 
+/** The service has refused the events of a live call, and the browser does not ask again. */
+const REFUSED = 'This call cannot be followed: it is over, another instance has it, or too many pages watch calls. Reload the page.';
+
 /** How many lines of a live call are kept. The service keeps fewer. */
 const MAX_LINES = 1000;
 
@@ -38,23 +41,30 @@ export class CallView {
 
   /** Shows a live call as it goes on, until `close`. */
   follow(call) {
-    this.#call = call;
+    this.renew(call);
     this.#show();
     this.#lanes.begin();
     this.#listen();
     this.#onFrame();
   }
 
-  /** Ends what `follow` has begun. */
+  /** Ends what `follow` has begun, and stops the recording if it plays. */
   close() {
     this.#source?.close();
     cancelAnimationFrame(this.#frame);
+    this.#lanes.stop();
+  }
+
+  /** Tells what has changed of the call: a backup may speak another language. */
+  renew(call) {
+    if (call.language !== this.#call?.language) this.#about.replaceChildren(...about(call));
+    this.#call = call;
   }
 
   /** Shows a finished call. If it was followed, its lanes stay as they are, and get what is known only now. */
   async finish(call) {
     this.close();
-    this.#call = call;
+    this.renew(call);
     const wasShown = this.#lanes.element.isConnected;
     if (!wasShown) this.#body.replaceChildren(el('p', {}, 'One moment…'));
     try {
@@ -69,7 +79,9 @@ export class CallView {
       this.#lanes.finish(Math.max(call.tookMs ?? 0, ...lines.map(({ atMs }) => atMs)), { recording, why });
       if (wasShown) putBack();
     } catch (error) {
-      this.#body.replaceChildren(el('p', { class: 'notice' }, error.message.startsWith('there is nothing') ? GONE : error.message));
+      const why = error.message.startsWith('there is nothing') ? GONE : error.message;
+      if (wasShown) this.#standStill(why);
+      else this.#body.replaceChildren(el('p', { class: 'notice' }, why));
     }
   }
 
@@ -87,7 +99,6 @@ export class CallView {
   }
 
   #show() {
-    this.#about.replaceChildren(...about(this.#call));
     this.#body.replaceChildren(this.#about, this.#lanes.element, this.#exports, this.#timeline.element);
   }
 
@@ -108,8 +119,15 @@ export class CallView {
     });
     source.onerror = () => {
       // Otherwise the browser connects again, and is told all lines anew.
-      if (source.readyState === EventSource.CLOSED) this.#body.append(el('p', { class: 'notice' }, GONE));
+      if (source.readyState === EventSource.CLOSED) this.#standStill(REFUSED);
     };
+  }
+
+  /** The lanes of a call that was followed go no further. The sentence below them says why. */
+  #standStill(why) {
+    this.close();
+    this.#lanes.finish(Math.max(this.#clock.now, this.#lines.at(-1)?.atMs ?? 0), { why: 'The lanes stand still.' });
+    this.#exports.replaceChildren(el('p', { class: 'notice' }, why));
   }
 
   #add(line) {

@@ -27,6 +27,8 @@ export class LaneWindow {
   /** Empty room after the end of the call, in pixels. */
   #room = 0;
   #placedAt = 0;
+  /** Where a finger has touched the lanes. */
+  #touched;
   #on;
 
   /** `on` has `scaled({ ms, px })`, called when a second has another width or the call is longer, and `moved(mode)`. */
@@ -35,9 +37,9 @@ export class LaneWindow {
     this.#on = on;
     this.element = el('div', { class: 'lanes-scroll', tabindex: '0', role: 'group', 'aria-label': 'Lanes, scroll sideways' }, track);
     this.element.addEventListener('scroll', () => this.#onScroll());
-    const isSideways = ({ deltaX, shiftKey }) => deltaX !== 0 || shiftKey;
-    this.element.addEventListener('wheel', (event) => isSideways(event) && this.#free(), { passive: true });
-    this.element.addEventListener('touchmove', () => this.#free(), { passive: true });
+    this.element.addEventListener('wheel', (event) => this.#onWheel(event), { passive: true });
+    this.element.addEventListener('touchstart', ({ touches }) => (this.#touched = touches[0]), { passive: true });
+    this.element.addEventListener('touchmove', ({ touches }) => this.#onSwipe(touches[0]), { passive: true });
     new ResizeObserver(() => this.#layout()).observe(this.element);
   }
 
@@ -149,6 +151,15 @@ export class LaneWindow {
     this.#change(scrollLeft + clientWidth >= scrollWidth - ROUNDING_PX ? 'following' : 'free');
   }
 
+  #onWheel({ deltaX, deltaY, shiftKey }) {
+    if (shiftKey || isSideways(deltaX, deltaY)) this.#free();
+  }
+
+  /** A swipe up or down moves the page, not the lanes. */
+  #onSwipe({ clientX, clientY }) {
+    if (isSideways(clientX - this.#touched.clientX, clientY - this.#touched.clientY)) this.#free();
+  }
+
   #free() {
     if (this.#mode === 'following') this.#change('free');
   }
@@ -158,3 +169,5 @@ export class LaneWindow {
     this.#on.moved(mode);
   }
 }
+
+const isSideways = (dx, dy) => Math.abs(dx) > Math.abs(dy);

@@ -82,6 +82,11 @@ export class Lanes {
     else this.#showTools([el('span', { class: 'quiet' }, why)]);
   }
 
+  /** Stops the recording if it plays. */
+  stop() {
+    this.#player?.stop();
+  }
+
   /** What moves sideways, without the tools above it. */
   get drawing() {
     return this.#window.element;

@@ -135,7 +135,11 @@ async fn while_an_agent_is_down_new_calls_get_its_backup_at_once_and_live_calls_
 #[tokio::test(start_paused = true)]
 async fn log_and_page_name_the_agent_that_has_the_call() {
     let log = Log::start();
-    let harness = harness(&refusing_utterances(), CX, CES).start();
+    let file = format!(
+        "[agents.first]\ndialogflow_agent = \"{CX}\"\nbackup = \"second\"\n\
+         [agents.second]\ndialogflow_agent = \"{CES}\"\nlanguage = \"de-DE\""
+    );
+    let harness = harness(&refusing_utterances(), CX, CES).file(&file).start();
     let call = call(&harness).await;
     let lines: Vec<Value> = log.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of_call: Vec<&Value> =
@@ -145,7 +149,9 @@ async fn log_and_page_name_the_agent_that_has_the_call() {
     assert!(of_call[took + 1..].iter().all(|line| line["agent"] == "second" && line["edition"] == "ces"));
     assert!(of_call[..took].iter().all(|line| line["agent"] == "first"));
     let page: Value = serde_json::from_str(&post(&harness.pipes, "GET /calls.json", &[], "").await.body).unwrap();
-    assert_eq!((&page["finished"][0]["agent"], &page["finished"][0]["backupOf"]), (&"second".into(), &"first".into()));
+    let finished = &page["finished"][0];
+    assert_eq!((&finished["agent"], &finished["backupOf"]), (&"second".into(), &"first".into()));
+    assert_eq!(finished["language"], "de-DE", "the backup's");
 }
 
 #[tokio::test(start_paused = true)]

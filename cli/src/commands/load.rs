@@ -309,7 +309,7 @@ impl Window<'_> {
         let (after, window) = (self.used()?, began.elapsed());
         let caller = load.close_window();
         let in_window = self.agent.report().await?;
-        self.progress.end();
+        self.progress.show_end();
         let caller = load.end(caller).await;
         let in_all = self.agent.report().await?;
         Ok(Readings {

@@ -5,10 +5,7 @@ use std::time::Duration;
 use dialbridge_lab::load::Load;
 use tokio::time::{Instant, sleep};
 
-use crate::progress::{Output, Progress};
-
-/// How often the line is drawn. It is drawn by the thread that measures, so that the tool stays on its core.
-const REDRAW: Duration = Duration::from_secs(1);
+use crate::progress::{Output, Progress, REDRAW};
 
 /// The stages of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +29,7 @@ impl Stage {
 #[derive(Debug)]
 pub(super) struct LoadProgress {
     progress: Progress,
-    /// What is measured.
+    /// The name of the load's target.
     against: &'static str,
     calls: u16,
 }
@@ -48,7 +45,8 @@ impl LoadProgress {
         self.progress.show(up.into(), calls.into(), format!("{against}: ramp, {up} of {calls} calls up"));
     }
 
-    /// Waits so long, and shows the stage meanwhile.
+    /// Waits so long, and shows the stage meanwhile. The thread that measures draws the line, so that the tool stays on
+    /// its core.
     pub(super) async fn wait(&self, load: &Load, stage: Stage, passed: Duration, wait: Duration, whole: Duration) {
         if !self.progress.is_drawn() {
             return sleep(wait).await;
@@ -70,7 +68,7 @@ impl LoadProgress {
     }
 
     /// Shows that the callers hear their last answers and hang up.
-    pub(super) fn end(&self) {
+    pub(super) fn show_end(&self) {
         self.progress.show(1, 1, format!("{}: the calls end", self.against));
     }
 }

@@ -41,7 +41,7 @@ pub use args::{DoctorArgs, Options};
 pub use finding::{Finding, Mark, summary};
 pub(crate) use tape::findings as findings_of_tape;
 #[cfg(feature = "lab")]
-pub(crate) use url::is_loopback;
+pub(crate) use url::{check_private, is_loopback};
 
 use cloud_run::CloudRunTarget;
 use credentials::Credentials;

@@ -34,6 +34,19 @@ pub(crate) fn is_loopback(authority: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
+/// Refuses the URL of an option to which the admin token would go in plaintext. Loopback is this machine.
+///
+/// # Errors
+/// A sentence: what is wrong with the URL, and what to do.
+pub(crate) fn check_private(option: &str, url: &str) -> Result<(), String> {
+    let uri: Uri = url.parse().map_err(|_| format!("{option} {url} is no URL"))?;
+    let host = uri.host().unwrap_or_default();
+    if uri.scheme_str() == Some("https") || uri.authority().is_some_and(|authority| is_loopback(authority.as_str())) {
+        return Ok(());
+    }
+    Err(format!("ADMIN_TOKEN would go to {host} unencrypted: use https in {option}, or leave the token out"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +59,18 @@ mod tests {
         for other in ["example.com", "10.0.0.1", "localhost.example.com", "[2001:db8::1]:80", ""] {
             assert!(!is_loopback(other), "{other}");
         }
+    }
+
+    #[test]
+    fn the_admin_token_goes_over_https_or_to_this_machine() {
+        for url in ["https://calls.example.com", "http://127.0.0.1:8080", "http://[::1]:8080/twiml", "http://localhost"]
+        {
+            assert_eq!(check_private("--url", url), Ok(()), "{url}");
+        }
+        for url in ["http://calls.example.com", "http://10.0.0.7:8080/twiml", "http://localhost.example.com"] {
+            let told = check_private("--metrics", url).unwrap_err();
+            assert!(told.ends_with("unencrypted: use https in --metrics, or leave the token out"), "{told}");
+        }
+        assert_eq!(check_private("--url", "http://").unwrap_err(), "--url http:// is no URL");
     }
 }

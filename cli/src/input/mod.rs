@@ -10,6 +10,8 @@ mod terminal;
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 
+use crate::drawing::can_draw;
+
 pub(crate) use lines::Lines;
 pub(crate) use terminal::Terminal;
 
@@ -52,6 +54,5 @@ impl Input {
 
 /// Whether questions can be drawn: on the standard error, with keys from the standard input.
 pub(crate) fn is_terminal() -> bool {
-    let can_draw = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
-    can_draw && stdin().is_terminal() && stderr().is_terminal()
+    can_draw() && stdin().is_terminal() && stderr().is_terminal()
 }

@@ -53,7 +53,7 @@ impl Terminal {
     }
 }
 
-/// What was typed, without the keys that write no letter (Ctrl-U and the like) and the space around it.
+/// Removes control characters (keys such as Ctrl-U leave them) and the space around an answer.
 fn typed(answer: &str) -> String {
     let letters: String = answer.chars().filter(|letter| !letter.is_control()).collect();
     letters.trim().to_owned()

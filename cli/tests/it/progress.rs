@@ -38,13 +38,12 @@ async fn a_test_shows_how_many_calls_are_done_and_tears_no_line() {
     assert!(shown.contains(&format!("{ERASED}ok     ./menu.toml (cx)")), "the bar is erased first: {shown:?}");
     let Run { output, errors, .. } = run(with(program(&folder), &["test", "."]), "").await;
     assert!(output.starts_with("ok     ./menu.toml (cx)") && errors.is_empty(), "{output}{errors}");
-    for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "")] {
+    for (term, no_color) in [("xterm-256color", "1"), ("dumb", ""), ("", "")] {
         let mut command = with(program(&folder), &["test", "."]);
-        command.env(name, value);
-        let shown = tokio::task::spawn_blocking(move || {
-            if name == "TERM" { Terminal::without_drawing(command).end() } else { Terminal::start(command).end() }
-        });
-        assert!(!shown.await.unwrap().0.contains('\x1b'), "{name}={value}");
+        command.env("TERM", term).env("NO_COLOR", no_color);
+        let (shown, code) = tokio::task::spawn_blocking(move || Terminal::open(command).end()).await.unwrap();
+        assert_eq!(code, 0, "{shown}");
+        assert!(!shown.contains('\x1b'), "TERM={term} NO_COLOR={no_color}: {shown:?}");
     }
     for option in ["--json", "--quiet"] {
         let (shown, _) = at_terminal(with(program(&folder), &["test", ".", option])).await;

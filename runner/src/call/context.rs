@@ -51,7 +51,7 @@ pub struct Backup {
     pub name: String,
     /// Its edition, as the log names it.
     pub edition: &'static str,
-    /// What is left out of its events.
+    /// The personal data that its events leave out (`EVENT_REDACTION`).
     pub(crate) redaction: Redaction,
     /// What the call needs to speak with it.
     pub side: AgentSide,

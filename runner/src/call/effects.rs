@@ -212,6 +212,9 @@ impl Effects {
         let Some(backup) = self.context.backup.take() else { return };
         let Backup { name, edition, redaction, side } = *backup;
         self.telemetry.use_backup(&name, edition, &side.session.language, redaction);
+        if let Some(history) = &self.context.history {
+            history.use_backup(&side.session.language);
+        }
         self.context.side = side;
         if let Some(call) = self.context.config.backup.clone() {
             self.context.config = Arc::new(*call);

@@ -28,10 +28,10 @@ impl Sample {
     }
 }
 
-/// The samples of a text whose names begin so.
+/// Returns the samples whose names begin with `prefix`.
 ///
 /// # Errors
-/// The first line that is none of a metric.
+/// Returns the start of the first line that is not a metric.
 pub(super) fn samples(text: &str, prefix: &str) -> Result<Vec<Sample>, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut all = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::exposition::Sample;
 
-/// What all metrics of this program are called first.
+/// The prefix of this program's metrics.
 pub(super) const PREFIX: &str = "dialbridge_";
 
 /// The status of a hand-off to a person.

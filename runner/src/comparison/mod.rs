@@ -16,7 +16,7 @@ use rows::{Figure, Row};
 const SURE_METRIC: &str = "dialbridge_build_info";
 
 /// How many agents are compared at most: those with the most calls.
-pub const MAX_AGENTS: usize = 8;
+const MAX_AGENTS: usize = 8;
 
 /// The figures of agents side by side.
 #[derive(Debug, Clone, PartialEq)]
@@ -177,6 +177,19 @@ mod tests {
         let comparison = Comparison::of(&[lengths([("a", 72, "10.0"), ("b", 71, "30.0")])]).unwrap();
         assert_eq!(text(&comparison, "wait, 95 %", 1), "20 to 30 s (from 20 s)");
         assert_eq!(says(&comparison, "wait, 95 %"), "longer with b than with a", "the known bounds are apart");
+    }
+
+    #[test]
+    fn barge_ins_are_no_share_of_the_turns_and_make_no_difference() {
+        let barge_ins = |agent: &str, count: u64| {
+            format!("dialbridge_barge_ins_total{{agent=\"{agent}\",edition=\"cx\",by=\"speech\"}} {count}\n")
+        };
+        let text = metrics([("a", 100, 300, 30, 40), ("b", 90, 40, 4, 40)]) + &barge_ins("a", 30) + &barge_ins("b", 60);
+        let comparison = Comparison::of(&[text]).unwrap();
+        assert_eq!(text_of_pair(&comparison, "barge-ins"), ["10, 30", "150, 60"]);
+        let row = &comparison.json()["rows"][4];
+        assert_eq!((&row["title"], &row["verdict"]), (&"barge-ins, per 100 turns".into(), &Value::Null));
+        assert_eq!((says(&comparison, "barge-ins"), &row["cells"][1]["low"]), (String::new(), &Value::Null));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::interval::{Interval, Ranks, ranks, real, wilson};
 /// With fewer turns or calls than this, equal figures say nothing.
 const MIN_SAMPLES: u64 = 30;
 
-/// What is compared.
+/// A row of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Figure {
     Calls,
@@ -61,7 +61,7 @@ impl Figure {
         }
     }
 
-    /// Of what a rate is, or what a time is measured on.
+    /// The unit that a rate counts per 100 and a time has one value for: turns or calls.
     fn unit(self) -> &'static str {
         match self {
             Self::NoMatch | Self::NoInput | Self::BargeIns | Self::WaitMedian | Self::WaitP95 => "turns",
@@ -99,7 +99,8 @@ impl Figure {
             Self::Turns => Some(Cell::Count(turns)),
             Self::NoMatch => Cell::rate(figures.no_matches()?, turns),
             Self::NoInput => Cell::rate(figures.no_inputs, turns),
-            Self::BargeIns => Cell::rate(figures.barge_ins, turns),
+            // A barge-in may cut the greeting, which is no turn.
+            Self::BargeIns => (turns > 0).then_some(Cell::Ratio { count: figures.barge_ins, of: turns }),
             Self::Completed => Cell::rate(figures.completed, calls),
             Self::ToPerson => Cell::rate(figures.to_person, calls),
             Self::Failed => Cell::rate(figures.failed, calls),
@@ -116,11 +117,16 @@ impl Figure {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Cell {
     Count(u64),
-    /// So many of so many.
+    /// `count` of `of`, with the interval of the share.
     Rate {
         count: u64,
         of: u64,
         interval: Interval,
+    },
+    /// `count` beside `of`, of which it is no part: there is no interval.
+    Ratio {
+        count: u64,
+        of: u64,
     },
     /// A quantile is in the bucket `at`, and its interval in `within`, which may have no upper bound.
     Quantile {
@@ -161,7 +167,7 @@ impl Cell {
                 is_few: of < MIN_SAMPLES || is_open,
                 may_differ: of >= MIN_SAMPLES,
             }),
-            Self::Count(_) | Self::Mean(_) => None,
+            Self::Count(_) | Self::Ratio { .. } | Self::Mean(_) => None,
         }
     }
 
@@ -172,6 +178,7 @@ impl Cell {
                 let value = short(100.0 * share(count, of));
                 format!("{value} ({} to {}), {count}", short(100.0 * interval.low), short(100.0 * interval.high))
             }
+            Self::Ratio { count, of } => format!("{}, {count}", short(per_100(count, of))),
             Self::Quantile { at, within, .. } if within == at => range(at),
             Self::Quantile { at, within, .. } => format!("{} ({})", range(at), interval_range(within)),
             Self::Mean(seconds) => format!("{} s", short(seconds)),
@@ -185,6 +192,7 @@ impl Cell {
                 "count": count, "of": of, "value": rounded(100.0 * share(count, of)),
                 "low": rounded(100.0 * interval.low), "high": rounded(100.0 * interval.high),
             }),
+            Self::Ratio { count, of } => json!({ "count": count, "of": of, "value": rounded(per_100(count, of)) }),
             Self::Quantile { at, within, of, .. } => {
                 json!({ "of": of, "above": at.from, "upTo": at.to, "low": within.from, "high": within.to })
             }
@@ -201,7 +209,7 @@ struct Known {
     /// The agent's place.
     agent: usize,
     interval: Interval,
-    /// Whether an interval that overlaps with it says nothing.
+    /// Whether there are too few values to call an overlap "no difference".
     is_few: bool,
     /// Whether an interval that does not overlap with it says that the agents differ.
     may_differ: bool,
@@ -261,9 +269,12 @@ impl Row {
     }
 
     fn title(&self) -> String {
-        let is_rate = self.cells.iter().flatten().any(|cell| matches!(cell, Cell::Rate { .. }));
-        let of = if is_rate { format!(", of 100 {}", self.figure.unit()) } else { String::new() };
-        self.figure.name().to_owned() + &of
+        let (name, unit) = (self.figure.name(), self.figure.unit());
+        match self.cells.iter().flatten().next() {
+            Some(Cell::Rate { .. }) => format!("{name}, of 100 {unit}"),
+            Some(Cell::Ratio { .. }) => format!("{name}, per 100 {unit}"),
+            Some(Cell::Count(_) | Cell::Quantile { .. } | Cell::Mean(_)) | None => name.to_owned(),
+        }
     }
 
     fn says(&self, agents: &[String]) -> String {
@@ -299,6 +310,11 @@ fn verdict(cells: &[Option<Cell>]) -> Verdict {
     } else {
         Verdict::Alike
     }
+}
+
+/// How many of `count` there are for 100 of `of`, which is not 0.
+fn per_100(count: u64, of: u64) -> f64 {
+    100.0 * real(count) / real(of)
 }
 
 /// The share of `count` in `of`, which is not 0. More than all is all.

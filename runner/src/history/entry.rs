@@ -202,8 +202,8 @@ impl Entry {
         &self.start.call_sid
     }
 
-    /// A finished call of an archive. Its tape is in one of the `folders`, if it is still there. `shows_words`: whether transcripts may be shown now; a timeline that has
-    /// some is left out without it. `None` if it cannot be a call.
+    /// A finished call of an archive. Its tape is in one of the `folders`, if it is still there. `shows_words`: whether
+    /// transcripts may be shown now; a timeline that has some is left out without it. `None` if it cannot be a call.
     pub(super) fn of_json(id: u64, kept: &Value, folders: &[PathBuf], shows_words: bool) -> Option<Self> {
         let (call, lines) = (kept["call"].as_object()?, kept["lines"].as_array()?);
         let text = |name: &str| call.get(name).and_then(Value::as_str);
@@ -271,6 +271,11 @@ impl Entry {
             let is_passing = matches!(report, Report::Transcript { is_final: false, .. });
             self.lines.add(at.as_ms(), line, is_passing);
         }
+    }
+
+    /// Notes the language of the call's backup.
+    pub(super) fn use_language(&mut self, language: &str) {
+        language.clone_into(&mut self.start.language);
     }
 
     /// Notes the TwiML that the call gets at this point. A call from the browser shows what a phone call would get; that

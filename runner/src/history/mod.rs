@@ -68,8 +68,8 @@ impl WatchedEntry {
 }
 
 impl History {
-    /// The calls that an archive has, oldest first, and those to come. Tapes are in `folders`. `shows_words`: whether the page may show
-    /// transcripts.
+    /// The calls that an archive has, oldest first, and those to come. Tapes are in `folders`. `shows_words`: whether the page
+    /// may show transcripts.
     pub(crate) fn with_archive(archive: Archive, calls: &[Value], folders: &[PathBuf], shows_words: bool) -> Self {
         let history = Self(Arc::new(Shared { archive: Some(archive), ..Shared::default() }));
         let mut inner = history.lock();
@@ -192,6 +192,12 @@ impl HistoryWriter {
         {
             self.history.lock().last_hour.add_wait(at_ms, wait_ms);
         }
+        self.notify();
+    }
+
+    /// Notes the language of the backup that the call goes on with.
+    pub(crate) fn use_backup(&self, language: &str) {
+        self.watched.entry().use_language(language);
         self.notify();
     }
 

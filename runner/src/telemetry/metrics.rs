@@ -409,8 +409,7 @@ impl Metrics {
         self.encoded()
     }
 
-    /// The same with the gauges as they were set last. Whoever reads only counters sets none: somebody else may read at the
-    /// same moment.
+    /// Returns the text without setting the gauges. The page uses it, so that it does not overwrite the gauges of a scrape.
     pub(crate) fn encoded(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.

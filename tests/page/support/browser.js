@@ -210,15 +210,28 @@ class Tab {
 
   /** Clicks as a person does: at a place, which tells the browser that it was one. */
   async click(selector) {
+    const { x, y } = await this.#middle(selector);
+    for (const type of ['mousePressed', 'mouseReleased']) {
+      await this.send('Input.dispatchMouseEvent', { type, x, y, button: 'left', clickCount: 1 });
+    }
+  }
+
+  /** Swipes over an element with one finger, so many pixels to the right and down. */
+  async swipe(selector, { x, y }) {
+    const from = await this.#middle(selector);
+    await this.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [from] });
+    await this.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [{ x: from.x + x, y: from.y + y }] });
+    await this.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  }
+
+  /** Brings an element into view, and gives the place of its middle. */
+  #middle(selector) {
     const element = `document.querySelector(${JSON.stringify(selector)})`;
-    const { x, y } = await this.get(`(() => {
+    return this.get(`(() => {
       ${element}.scrollIntoView({ block: 'center' });
       const { left, top, width, height } = ${element}.getBoundingClientRect();
       return { x: left + width / 2, y: top + height / 2 };
     })()`);
-    for (const type of ['mousePressed', 'mouseReleased']) {
-      await this.send('Input.dispatchMouseEvent', { type, x, y, button: 'left', clickCount: 1 });
-    }
   }
 
   /** Presses a key of the keyboard: `Tab`, `Enter`, `5`, `#`. */

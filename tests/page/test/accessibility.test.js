@@ -1,36 +1,22 @@
 // What axe-core finds wrong for people who do not see, or do not use a mouse: nothing.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 
 import { isAccessible, skip } from '../support/accessible.js';
-import { Browser } from '../support/browser.js';
-import { record } from '../support/recording.js';
 import { screenshots } from '../support/screenshots.js';
-import { Service } from '../support/service.js';
+import { setUp } from '../support/set_up.js';
 
 describe('accessibility', { skip }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dialbridge-page-'));
-  let service;
-  let browser;
+  const page = setUp({
+    microphone: [5.5, 'order.wav', 20],
+    settings: (folder) => ({ RECORD_DIR: folder, SLOW_STAGES_MS: 'agent=100' }),
+  });
   let tab;
   before(async () => {
-    const microphone = join(folder, 'microphone.wav');
-    record(microphone, [5.5, 'order.wav', 20]);
-    service = await Service.start({ RECORD_DIR: folder, SLOW_STAGES_MS: 'agent=100' });
-    browser = await Browser.start({ microphone });
-    await browser.microphone(service.origin, 'granted');
-    tab = await browser.tab();
-    await tab.open(`${service.origin}/`);
+    tab = await page.browser.tab();
+    await tab.open(`${page.service.origin}/`);
     await tab.shows('#agents', 'Answers the starting text within');
     await tab.shows('#live', '0 live calls');
-  });
-  after(async () => {
-    await browser?.stop();
-    await service?.stop();
-    rmSync(folder, { recursive: true });
   });
 
   it('holds when nothing happens', () => isAccessible(tab, 'idle'));

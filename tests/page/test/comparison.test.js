@@ -1,16 +1,11 @@
 // Agents side by side: the table of a service with two of them.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 
 import { isAccessible, skip } from '../support/accessible.js';
-import { Browser } from '../support/browser.js';
-import { record } from '../support/recording.js';
 import { screenshots } from '../support/screenshots.js';
-import { Service } from '../support/service.js';
+import { setUp, written } from '../support/set_up.js';
 
 const AGENTS = `
 [agents.sales]
@@ -22,25 +17,12 @@ dialogflow_agent = "lab:"
 `;
 
 describe('agents side by side', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dialbridge-page-'));
-  let service;
-  let browser;
+  const page = setUp({ settings: (folder) => ({ DIALBRIDGE_CONFIG: written(folder, 'agents.toml', AGENTS) }) });
   let tab;
   before(async () => {
-    const [config, silence] = [join(folder, 'agents.toml'), join(folder, 'silence.wav')];
-    writeFileSync(config, AGENTS);
-    record(silence, [1]);
-    service = await Service.start({ DIALBRIDGE_CONFIG: config });
-    browser = await Browser.start({ microphone: silence });
-    await browser.microphone(service.origin, 'granted');
-    tab = await browser.tab();
-    await tab.open(`${service.origin}/`);
+    tab = await page.browser.tab();
+    await tab.open(`${page.service.origin}/`);
     await tab.shows('#live', '0 live calls');
-  });
-  after(async () => {
-    await browser?.stop();
-    await service?.stop();
-    rmSync(folder, { recursive: true });
   });
 
   async function call(agent) {
@@ -53,8 +35,10 @@ describe('agents side by side', () => {
 
   it('are not there while only one has had calls', async () => {
     await call('sales');
-    await tab.open(`${service.origin}/`);
-    await tab.shows('#live', '0 live calls');
+    await tab.open(`${page.service.origin}/`);
+    const isCompared = 'performance.getEntriesByType("resource").some(({ name, responseEnd }) => name.endsWith("/agents/compared.json") && responseEnd > 0)';
+    await tab.until(isCompared, 'the figures have come');
+    await tab.until('new Promise((resolve) => setTimeout(resolve, 100, true))', 'they are shown');
     assert.equal(await tab.get('document.getElementById("comparison").hidden'), true);
   });
 

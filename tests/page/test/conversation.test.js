@@ -1,35 +1,21 @@
 // A whole conversation with the lab's bakery, by a recorded microphone: an order, a barge-in, a hand-off to a person.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 
-import { Browser } from '../support/browser.js';
-import { record } from '../support/recording.js';
 import { screenshots } from '../support/screenshots.js';
-import { Service } from '../support/service.js';
+import { setUp } from '../support/set_up.js';
 
 describe('a conversation', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dialbridge-page-'));
-  let service;
-  let browser;
+  const page = setUp({
+    // The greeting has 3 s, the long answer 12: what is said into it comes 5 s after it has begun, or so.
+    microphone: [5.5, 'order.wav', 5.6, 'nine.wav', 7, 'colleague.wav', 1],
+    settings: () => ({ END_OF_INTERACTION_URL: 'https://example.com/next?shop=1' }),
+  });
   let tab;
   before(async () => {
-    // The greeting has 3 s, the long answer 12: what is said into it comes 5 s after it has begun, or so.
-    const microphone = join(folder, 'microphone.wav');
-    record(microphone, [5.5, 'order.wav', 5.6, 'nine.wav', 7, 'colleague.wav', 1]);
-    service = await Service.start({ END_OF_INTERACTION_URL: 'https://example.com/next?shop=1' });
-    browser = await Browser.start({ microphone });
-    await browser.microphone(service.origin, 'granted');
-    tab = await browser.tab();
-    await tab.open(`${service.origin}/`);
-  });
-  after(async () => {
-    await browser?.stop();
-    await service?.stop();
-    rmSync(folder, { recursive: true });
+    tab = await page.browser.tab();
+    await tab.open(`${page.service.origin}/`);
   });
 
   it('shows what is configured, and that the agent answers', async () => {
@@ -85,18 +71,18 @@ describe('a conversation', () => {
       assert.ok(timeline.includes(part), `${part} in ${timeline}`);
     }
     await screenshots(tab, 'over');
-    const [call] = (await service.json('/calls.json')).finished;
-    const { lines } = await service.json(`/calls/${call.id}.json`);
+    const [call] = (await page.service.json('/calls.json')).finished;
+    const { lines } = await page.service.json(`/calls/${call.id}.json`);
     const heard = lines.filter(({ what }) => what === 'played');
     assert.ok(heard.length >= 3 && heard.every(({ byMark }) => byMark), 'what was heard is known by marks that came back');
   });
 
   it('has asked nobody else for anything, and its policy has refused nothing', () => {
-    const own = [service.origin, service.origin.replace('http', 'ws'), 'data:'];
+    const own = [page.service.origin, page.service.origin.replace('http', 'ws'), 'data:'];
     assert.ok(tab.asked.length > 10);
     assert.deepEqual(tab.asked.filter((url) => !own.some((start) => url.startsWith(start))), []);
     assert.deepEqual(tab.complaints, []);
-    const warnings = service.log().split('\n').filter((line) => /"severity":"(WARNING|ERROR)"/.test(line));
+    const warnings = page.service.log().split('\n').filter((line) => /"severity":"(WARNING|ERROR)"/.test(line));
     assert.deepEqual(warnings.filter((line) => !line.includes('TWILIO_AUTH_TOKEN')), []);
   });
 });

@@ -1,14 +1,9 @@
 // Keys, by mouse and keyboard; and the whole page by keyboard, for those who have no mouse or see no screen.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 
-import { Browser } from '../support/browser.js';
-import { record } from '../support/recording.js';
-import { Service } from '../support/service.js';
+import { setUp, written } from '../support/set_up.js';
 
 const SCRIPT = `
 [start]
@@ -30,25 +25,12 @@ tone = { hz = 500, ms = 300 }
 `;
 
 describe('without a mouse', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dialbridge-page-'));
-  let service;
-  let browser;
+  const page = setUp({ settings: (folder) => ({ DIALOGFLOW_AGENT: `lab:${written(folder, 'keys.toml', SCRIPT)}` }) });
   let tab;
   before(async () => {
-    const [script, silence] = [join(folder, 'keys.toml'), join(folder, 'silence.wav')];
-    writeFileSync(script, SCRIPT);
-    record(silence, [1]);
-    service = await Service.start({ DIALOGFLOW_AGENT: `lab:${script}` });
-    browser = await Browser.start({ microphone: silence });
-    await browser.microphone(service.origin, 'granted');
-    tab = await browser.tab();
-    await tab.open(`${service.origin}/`);
+    tab = await page.browser.tab();
+    await tab.open(`${page.service.origin}/`);
     await tab.shows('#agents', 'Answers');
-  });
-  after(async () => {
-    await browser?.stop();
-    await service?.stop();
-    rmSync(folder, { recursive: true });
   });
 
   const focused = () => tab.get('document.activeElement.id');
@@ -88,9 +70,9 @@ describe('without a mouse', () => {
     await tab.shows('#live', '0 live calls');
     await tab.click('#finished-list li:last-child summary');
     await tab.shows('#finished-list', 'has pressed 4 keys');
-    const calls = await service.json('/calls.json');
-    const all = await Promise.all(calls.finished.map(({ id }) => service.json(`/calls/${id}.json`)));
-    for (const text of [await tab.text('#finished'), JSON.stringify(all), service.log()]) {
+    const calls = await page.service.json('/calls.json');
+    const all = await Promise.all(calls.finished.map(({ id }) => page.service.json(`/calls/${id}.json`)));
+    for (const text of [await tab.text('#finished'), JSON.stringify(all), page.service.log()]) {
       assert.ok(!text.includes('4711'), text);
     }
   });

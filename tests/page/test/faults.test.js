@@ -1,15 +1,11 @@
 // What goes wrong, and what the page says about it: each a sentence that says what to do.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
-import { Browser, pause } from '../support/browser.js';
-import { record } from '../support/recording.js';
+import { pause } from '../support/browser.js';
 import { screenshots } from '../support/screenshots.js';
-import { Service } from '../support/service.js';
+import { setUp, written } from '../support/set_up.js';
 
 const AGENTS = `
 retry_budget_seconds = 1
@@ -23,33 +19,18 @@ dialogflow_endpoint = "http://127.0.0.1:9"
 `;
 
 describe('trouble', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dialbridge-page-'));
-  let service;
-  let browser;
-  before(async () => {
-    const [config, silence] = [join(folder, 'agents.toml'), join(folder, 'silence.wav')];
-    writeFileSync(config, AGENTS);
-    record(silence, [1]);
-    service = await Service.start({ DIALBRIDGE_CONFIG: config });
-    browser = await Browser.start({ microphone: silence });
-    await browser.microphone(service.origin, 'granted');
-  });
-  after(async () => {
-    await browser?.stop();
-    await service?.stop();
-    rmSync(folder, { recursive: true });
-  });
+  const page = setUp({ settings: (folder) => ({ DIALBRIDGE_CONFIG: written(folder, 'agents.toml', AGENTS) }) });
 
   /** A tab with the page in it, in which that script runs first. */
   async function opened(script = '') {
-    const tab = await browser.tab();
+    const tab = await page.browser.tab();
     await tab.before(script);
-    await tab.open(`${service.origin}/`);
+    await tab.open(`${page.service.origin}/`);
     await tab.shows('#live', 'live calls');
     return tab;
   }
 
-  const live = async () => (await service.json('/calls.json')).liveCount;
+  const live = async () => (await page.service.json('/calls.json')).liveCount;
 
   async function until(what, holds) {
     for (let n = 0; n < 200; n += 1) {
@@ -60,7 +41,7 @@ describe('trouble', () => {
   }
 
   it('the microphone is refused: it says where to allow it, and offers a call without one', async () => {
-    await browser.microphone(service.origin, 'denied');
+    await page.browser.microphone(page.service.origin, 'denied');
     const tab = await opened();
     await tab.click('#call');
     await tab.shows('#status', 'Allow it beside the address');
@@ -71,7 +52,7 @@ describe('trouble', () => {
     assert.equal(await live(), 1);
     await tab.click('#hang-up');
     await tab.shows('#status', 'You have hung up.');
-    await browser.microphone(service.origin, 'granted');
+    await page.browser.microphone(page.service.origin, 'granted');
     await tab.close();
   });
 
@@ -137,6 +118,38 @@ describe('trouble', () => {
     await tab.close();
   });
 
+  it('the events of a live call are refused: its lanes stand still, and say why', async () => {
+    const tab = await opened();
+    await tab.click('#call');
+    await tab.shows('#conversation', 'Corner Bakery, good morning');
+    const other = await opened(`const Source = EventSource; globalThis.EventSource = class extends Source {
+      constructor(url) { super(url.includes('/softphone/events/') ? url + '-gone' : url); }
+    }`);
+    await other.click('#live-list summary');
+    await other.shows('#live-list .notice', 'This call cannot be followed');
+    await other.shows('#live-list .lane-tools', 'The lanes stand still.');
+    assert.equal(await other.get('document.querySelectorAll("#live-list .live-mark, #live-list .now:not([hidden])").length'), 0);
+    await other.close();
+    await tab.send('Page.bringToFront');
+    await tab.click('#hang-up');
+    await until('the call is over', async () => (await live()) === 0);
+    await tab.close();
+  });
+
+  it('a call that was followed cannot be read when it is over: its lanes stay, and say why', async () => {
+    const tab = await opened(`const ask = fetch; globalThis.fetch = (path, options) =>
+      /calls\\/\\d+\\.json$/.test(path) ? Promise.resolve(new Response('The instance has no room.', { status: 503 })) : ask(path, options)`);
+    await tab.click('#call');
+    await tab.until('document.querySelector("#live-list summary")', 'the live call');
+    await tab.click('#live-list summary');
+    await tab.shows('#live-list .track', 'Corner Bakery, good morning');
+    await tab.click('#hang-up');
+    await tab.shows('#finished-list details[open] .notice', 'The instance has no room.');
+    await tab.shows('#finished-list details[open] .track', 'Corner Bakery, good morning');
+    assert.equal(await tab.get('document.querySelectorAll("#finished-list .live-mark").length'), 0);
+    await tab.close();
+  });
+
   it('the tab is closed in the middle of a call: nothing is left of it', async () => {
     const tab = await opened();
     await tab.click('#call');
@@ -144,7 +157,7 @@ describe('trouble', () => {
     assert.equal(await live(), 1);
     await tab.close();
     await until('the call is over', async () => (await live()) === 0);
-    const [last] = (await service.json('/calls.json')).finished;
+    const [last] = (await page.service.json('/calls.json')).finished;
     assert.ok(['stop', 'media stream closed'].includes(last.reason), last.reason);
   });
 
@@ -163,7 +176,7 @@ describe('trouble', () => {
     const tab = await opened();
     await tab.click('#call');
     await tab.shows('#conversation', 'Corner Bakery, good morning');
-    service.terminate();
+    page.service.terminate();
     await tab.shows('#status', 'This instance is ending.');
     await tab.shows('#trouble', 'The list of calls stands still. The service cannot be reached.');
     await tab.click('#call');
@@ -173,26 +186,16 @@ describe('trouble', () => {
 });
 
 describe('the login', () => {
-  let service;
-  let browser;
-  before(async () => {
-    service = await Service.start({ ADMIN_TOKEN: 'the-browser-tests-token' });
-    browser = await Browser.start();
-    await browser.microphone(service.origin, 'granted');
-  });
-  after(async () => {
-    await browser?.stop();
-    await service?.stop();
-  });
+  const page = setUp({ settings: () => ({ ADMIN_TOKEN: 'the-browser-tests-token' }) });
 
   it('lets nobody in but who has the token, and out again', async () => {
-    const tab = await browser.tab();
+    const tab = await page.browser.tab();
     const logIn = async (token) => {
       await tab.click('#token');
       await tab.write(token);
       await tab.key('Enter');
     };
-    await tab.open(`${service.origin}/`);
+    await tab.open(`${page.service.origin}/`);
     await logIn('wrong');
     await tab.shows('#fault', 'That is not the token.');
     await screenshots(tab, 'login');
@@ -203,7 +206,7 @@ describe('the login', () => {
     await tab.send('Network.clearBrowserCookies');
     await tab.click('#call');
     await tab.shows('#status', 'You are logged out. Reload the page and log in.');
-    await tab.open(`${service.origin}/`);
+    await tab.open(`${page.service.origin}/`);
     await logIn('the-browser-tests-token');
     await tab.shows('#live', '0 live calls');
     await tab.click('#logout button');

@@ -1,41 +1,28 @@
 // A live call as two lanes: they move with the call, and become those of the finished one.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 
-import { Browser, pause } from '../support/browser.js';
-import { record } from '../support/recording.js';
+import { pause } from '../support/browser.js';
 import { screenshots } from '../support/screenshots.js';
-import { Service } from '../support/service.js';
+import { setUp } from '../support/set_up.js';
 
 const LIVE = '#live-list details[open]';
 const OVER = '#finished-list details[open]';
 
 describe('a live call', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dialbridge-page-'));
-  let service;
-  let browser;
+  const page = setUp({
+    microphone: [5.5, 'order.wav', 5.6, 'nine.wav', 60],
+    settings: (folder) => ({ RECORD_DIR: folder }),
+  });
   let tab;
   before(async () => {
-    const microphone = join(folder, 'microphone.wav');
-    record(microphone, [5.5, 'order.wav', 5.6, 'nine.wav', 60]);
-    service = await Service.start({ RECORD_DIR: folder });
-    browser = await Browser.start({ microphone });
-    await browser.microphone(service.origin, 'granted');
-    tab = await browser.tab();
-    await tab.open(`${service.origin}/`);
+    tab = await page.browser.tab();
+    await tab.open(`${page.service.origin}/`);
     await tab.shows('#live', '0 live calls');
     await tab.click('#call');
     await tab.until('document.querySelector("#live-list summary")', 'the live call');
     await tab.click('#live-list summary');
-  });
-  after(async () => {
-    await browser?.stop();
-    await service?.stop();
-    rmSync(folder, { recursive: true });
   });
 
   const count = (selector, where = tab) => where.get(`document.querySelectorAll(${JSON.stringify(`${LIVE} ${selector}`)}).length`);
@@ -64,13 +51,13 @@ describe('a live call', () => {
   });
 
   it('has no sound on another page, and all else', async () => {
-    const other = await browser.tab();
-    await other.open(`${service.origin}/`);
+    const other = await page.browser.tab();
+    await other.open(`${page.service.origin}/`);
     await other.until('document.querySelector("#live-list summary")', 'the live call');
     await other.click('#live-list summary');
     await other.until(`document.querySelectorAll('${LIVE} .lane .span').length >= 4`, 'both speak');
     assert.equal(await count('path', other), 0);
-    const last = (await service.json('/calls.json')).live[0];
+    const last = (await page.service.json('/calls.json')).live[0];
     const age = (Date.now() - last.beganMs) / 1000;
     const shown = await other.get(`Number(document.querySelector('${LIVE} .now').style.getPropertyValue('--at'))`);
     assert.ok(Math.abs(shown - age) < 1, `${shown} and ${age}`);
@@ -87,6 +74,11 @@ describe('a live call', () => {
     await tab.until(`(${(await now()) + 0.3}) < Number(document.querySelector('${LIVE} .now').style.getPropertyValue('--at'))`);
     assert.ok((await scrolled()) > 0 && (await isNowSeen()));
     assert.equal(await follows(), 'true');
+    await tab.swipe(`${LIVE} .lanes-scroll`, { x: 8, y: 40 });
+    assert.equal(await follows(), 'true', 'a swipe up or down is the page’s');
+    await tab.swipe(`${LIVE} .lanes-scroll`, { x: 40, y: 8 });
+    assert.equal(await follows(), 'false', 'a swipe sideways');
+    await tab.click(`${LIVE} [aria-pressed]`);
     await tab.get(`document.querySelector('${LIVE} .lanes-scroll').focus()`);
     await tab.key('ArrowLeft');
     await tab.key('ArrowLeft');
@@ -132,7 +124,6 @@ describe('a live call', () => {
     await tab.get('kept.scrollIntoView({ block: "center" })');
     const place = () => tab.get(`[kept.querySelector('.lanes-scroll').getBoundingClientRect().top, kept.querySelector('.lanes-scroll').scrollLeft]`);
     await tab.get('document.getElementById("hang-up").click()');
-    await tab.until(`kept.querySelector('.now').hidden || kept.querySelector('.live-mark')`);
     const before = await place();
     await tab.until(`document.querySelector('${OVER} .play')`, 'the finished call');
     assert.equal(await tab.get(`document.querySelector('${OVER} .lanes') === kept`), true);

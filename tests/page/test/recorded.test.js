@@ -2,33 +2,27 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 
-import { Browser } from '../support/browser.js';
-import { record } from '../support/recording.js';
 import { screenshots } from '../support/screenshots.js';
 import { Service } from '../support/service.js';
+import { setUp } from '../support/set_up.js';
 
 const OPEN = '#finished-list details[open]';
 
 describe('a recorded call', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dialbridge-page-'));
-  let service;
-  let browser;
+  const page = setUp({
+    microphone: [5.5, 'order.wav', 5.6, 'nine.wav', 20],
+    // Every turn is slow, so that the page has one to mark.
+    settings: (folder) => ({ RECORD_DIR: folder, SLOW_STAGES_MS: 'agent=100' }),
+  });
   let tab;
   before(async () => {
-    const microphone = join(folder, 'microphone.wav');
-    record(microphone, [5.5, 'order.wav', 5.6, 'nine.wav', 20]);
-    // Every turn is slow, so that the page has one to mark.
-    service = await Service.start({ RECORD_DIR: folder, SLOW_STAGES_MS: 'agent=100' });
-    browser = await Browser.start({ microphone });
-    await browser.microphone(service.origin, 'granted');
-    tab = await browser.tab();
-    await tab.open(`${service.origin}/`);
+    tab = await page.browser.tab();
+    await tab.open(`${page.service.origin}/`);
     await tab.shows('#live', '0 live calls');
     await tab.click('#call');
     await tab.shows('#conversation', 'You interrupt', 30_000);
@@ -38,11 +32,6 @@ describe('a recorded call', () => {
     await tab.until('document.querySelector("#finished-list summary")', 'the finished call');
     await tab.click('#finished-list summary');
     await tab.until(`document.querySelector('${OPEN} .lanes')`, 'the lanes');
-  });
-  after(async () => {
-    await browser?.stop();
-    await service?.stop();
-    rmSync(folder, { recursive: true });
   });
 
   const count = (selector) => tab.get(`document.querySelectorAll(${JSON.stringify(`${OPEN} ${selector}`)}).length`);
@@ -64,8 +53,8 @@ describe('a recorded call', () => {
       const some = points.slice(points.length * from, points.length * to).map(([, , height]) => Number(height));
       return Math.max(...some);
     }`;
-    const { finished } = await service.json('/calls.json');
-    const { lines } = await service.json(`/calls/${finished[0].id}.json`);
+    const { finished } = await page.service.json('/calls.json');
+    const { lines } = await page.service.json(`/calls/${finished[0].id}.json`);
     const { speechBeganAtMs: from, speechEndedAtMs: to } = lines.find(({ what, speechEndedAtMs }) => what === 'stages' && speechEndedAtMs);
     const all = finished[0].tookMs;
     assert.ok((await tab.get(`(${loud})('caller', ${from / all}, ${to / all})`)) > 0.3);
@@ -106,32 +95,36 @@ describe('a recorded call', () => {
     const tape = await (await fetch(links[1])).text();
     assert.equal(JSON.parse(tape.split('\n')[0]).tape, 1);
     // Python's reader checks the archive's sums.
-    const zip = join(folder, 'test.zip');
+    const zip = join(page.folder, 'test.zip');
     writeFileSync(zip, Buffer.from(await (await fetch(links[0])).arrayBuffer()));
     const run = promisify(execFile);
-    await run('python3', ['-m', 'zipfile', '-e', zip, join(folder, 'test')]).catch((error) => {
+    await run('python3', ['-m', 'zipfile', '-e', zip, join(page.folder, 'test')]).catch((error) => {
       if (error.code !== 'ENOENT') throw error;
     });
   });
 
   it('is found by its CallSid, by the filter and by its address', async () => {
-    const [call] = (await service.json('/calls.json')).finished;
+    const [call] = (await page.service.json('/calls.json')).finished;
     const shown = () => tab.get('document.getElementById("finished-list").childElementCount');
     const find = (id, value, event) => tab.get(`(() => {
       const field = document.getElementById('${id}');
       field.value = '${value}';
       field.dispatchEvent(new Event('${event}'));
     })()`);
+    await tab.click(`${OPEN} .play`);
+    await tab.shows(`${OPEN} .play`, 'Pause');
+    await tab.get(`globalThis.play = document.querySelector('${OPEN} .play'); 0`);
     await find('find', 'nobody', 'input');
     await tab.shows('#finished', 'No call is like that');
+    assert.match(await tab.get('play.textContent'), /Play/, 'it stops with its item');
     await find('find', call.callSid.slice(-6), 'input');
     assert.equal(await shown(), 1);
     await find('choice', 'trouble', 'change');
     assert.equal(await shown(), 0, 'it went well');
     await find('choice', 'recorded', 'change');
     assert.equal(await shown(), 1);
-    const other = await browser.tab();
-    await other.open(`${service.origin}/#call-${call.callSid}`);
+    const other = await page.browser.tab();
+    await other.open(`${page.service.origin}/#call-${call.callSid}`);
     await other.until(`document.querySelector('${OPEN} .lanes')`, 'the call of the address is open');
     await other.get('location.hash = "#call-gone"');
     await other.shows('#finished', 'is not kept any more');
@@ -142,8 +135,8 @@ describe('a recorded call', () => {
 
   it('says so where a call was not recorded', async () => {
     const other = await Service.start();
-    const second = await browser.tab();
-    await browser.microphone(other.origin, 'denied');
+    const second = await page.browser.tab();
+    await page.browser.microphone(other.origin, 'denied');
     await second.open(`${other.origin}/`);
     await second.shows('#live', '0 live calls');
     await second.click('#call');

@@ -47,7 +47,8 @@ impl Terminal {
         Self::open(command)
     }
 
-    fn open(mut command: Command) -> Self {
+    /// The terminal that the command's `TERM` and `NO_COLOR` describe.
+    pub(crate) fn open(mut command: Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();

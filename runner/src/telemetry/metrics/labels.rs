@@ -32,7 +32,7 @@ pub(super) const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// An agent's name in the settings, and its edition. Both have few values, and callers cannot choose them.
+/// An agent's name in the settings, and its edition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct AgentLabels {
     pub(crate) name: Arc<str>,
