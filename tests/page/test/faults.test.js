@@ -26,7 +26,7 @@ describe('trouble', () => {
     const tab = await page.browser.tab();
     await tab.before(script);
     await tab.open(`${page.service.origin}/`);
-    await tab.shows('#live', 'live calls');
+    await tab.shows('#live', 'live call');
     return tab;
   }
 
