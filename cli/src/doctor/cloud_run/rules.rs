@@ -243,6 +243,41 @@ fn token(service: &Deployed) -> Finding {
                 mend,
             )
         }
+        None if ["DIALBRIDGE_CONFIG", "TICKET_KEY"].iter().all(|name| service.variable(name).is_some()) => {
+            let says = "TWILIO_AUTH_TOKEN is not set: only calls of the accounts in DIALBRIDGE_CONFIG are taken, and \
+                        without any the service does not start";
+            Finding::warning(CHECK, says, mend)
+        }
         None => Finding::fault(CHECK, "TWILIO_AUTH_TOKEN is not set: the service does not start", mend),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::yaml;
+    use super::*;
+    use crate::doctor::finding::Mark;
+
+    #[test]
+    fn a_service_without_a_token_starts_for_the_accounts_of_the_agents_file() {
+        for (env, mark, told) in [
+            ("[]", Mark::Fault, "the service does not start"),
+            ("[{name: DIALBRIDGE_CONFIG, value: a.toml}]", Mark::Fault, "the service does not start"),
+            (
+                "[{name: DIALBRIDGE_CONFIG, value: a.toml}, {name: TICKET_KEY, value: k}]",
+                Mark::Warning,
+                "only calls of the accounts in DIALBRIDGE_CONFIG",
+            ),
+            ("[{name: ALLOW_UNSIGNED, value: 'true'}]", Mark::Warning, "lets anyone use the service"),
+        ] {
+            let file = format!(
+                "{{apiVersion: serving.knative.dev/v1, kind: Service,
+                   spec: {{template: {{spec: {{containers: [{{image: i, env: {env}}}]}}}}}}}}"
+            );
+            let service = yaml::read(&file, Source::File(String::new())).unwrap();
+            let finding = token(&service);
+            assert_eq!(finding.mark, mark, "{env}");
+            assert!(finding.says.contains(told), "{env}: {}", finding.says);
+        }
     }
 }
