@@ -289,6 +289,11 @@ mod tests {
         assert_eq!(end(EndOfUtterance::Quick, silent(QUICK_MS)), Some(EndFoundBy::Quick));
         assert_eq!(end(EndOfUtterance::Quick, silent(QUICK_MS - 20)), None);
         assert_eq!(end(EndOfUtterance::Quick, Known { is_covered: false, ..silent(QUICK_MS) }), None);
+        assert_eq!(end(EndOfUtterance::Quick, Known { hidden_ms: 40, ..silent(QUICK_MS + 20) }), None);
+        assert_eq!(
+            end(EndOfUtterance::Quick, Known { hidden_ms: 40, ..silent(QUICK_MS + 40) }),
+            Some(EndFoundBy::Quick)
+        );
         assert_eq!(end(EndOfUtterance::Quick, Known { is_unfinished: true, ..silent(QUICK_MS) }), None);
         assert_eq!(
             end(EndOfUtterance::Quick, Known { is_unfinished: true, ..silent(UNFINISHED_MS) }),

@@ -13,7 +13,7 @@ const PAST: usize = 8;
 const COUNTED: usize = LOW_BLOCK - PAST / 2;
 
 /// How loud a block is in both bands: the mean magnitude.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Levels {
     pub(super) low: u32,
     pub(super) high: u32,

@@ -5,11 +5,12 @@
 //! noise that it has never heard before, from the first frame on.
 //!
 //! Every 10 ms it measures two bands (`bands`), follows the noise in each (`floor`), and looks for the period of a
-//! voice in the lower one (`period`) and for a steady level (`steadiness`). All of it is integer arithmetic, so it
-//! gives the same result on every machine, and the same however the audio is cut into frames. `just turn-taking`
-//! measures it (docs/turn-taking.md).
+//! voice in the lower one (`period`) and for a steady level (`steadiness`). In a silence it looks for what the noise
+//! hides of a voice (`faint`). All of it is integer arithmetic, so it gives the same result on every machine, and the
+//! same however the audio is cut into frames. `just turn-taking` measures it (docs/turn-taking.md).
 
 mod bands;
+mod faint;
 mod floor;
 mod period;
 mod steadiness;
@@ -21,6 +22,7 @@ use std::ops::Range;
 
 use super::Position;
 use bands::{Bands, Levels};
+use faint::FaintSound;
 use floor::NoiseFloor;
 use period::LastPeriods;
 use steadiness::Steadiness;
@@ -52,8 +54,10 @@ const MIN_RISE: u32 = 2;
 /// The longest gap before the first and the last consonant, in samples: the closure of a plosive, 120 ms.
 const MAX_GAP: Position = 960;
 
-/// How much of a voice's end is hidden by noise that is twice as loud, in milliseconds.
-const HIDDEN_MS: u64 = 25;
+/// How much of a voice's end is hidden by noise that is twice as loud, in milliseconds, and how much more of it if the
+/// voice fades, at most.
+const HIDDEN_MS: u64 = 15;
+const MAX_FADE_MS: u64 = 40;
 
 /// A sound that was heard within this time, in samples, has not ended: 40 ms.
 const LINGERS: Position = 320;
@@ -74,6 +78,7 @@ pub struct VoiceDetector {
     high_floor: NoiseFloor,
     periods: LastPeriods,
     steadiness: Steadiness,
+    faint: FaintSound,
     /// Which of the last 32 blocks were periodic, the latest in the lowest bit.
     periodic: u32,
     /// How many blocks ago the sound was last a voice's.
@@ -118,6 +123,7 @@ impl VoiceDetector {
             high_floor: NoiseFloor::default(),
             periods: LastPeriods::default(),
             steadiness: Steadiness::default(),
+            faint: FaintSound::default(),
             periodic: 0,
             since_voice: u32::MAX,
             loud_blocks: 0,
@@ -180,11 +186,18 @@ impl VoiceDetector {
         self.rise.is_some_and(|rise| rise.blocks >= MIN_RISE && rise.last_loud - rise.began <= MAX_LEAD)
     }
 
-    /// How much earlier than on a quiet line a voice seems to end, and how much later to begin, in milliseconds: noise
-    /// hides the soft parts.
+    /// How much of the silence may be a voice that the noise hides, in milliseconds: the soft end of what was said, and
+    /// the soft beginning of what follows. None of it on a quiet line. What is still heard faintly is known after a
+    /// silence of 400 ms.
     #[must_use]
     pub fn hidden_ms(&self) -> u64 {
-        HIDDEN_MS * u64::from(self.low_floor.doublings())
+        match u64::from(self.low_floor.doublings()) {
+            0 => 0,
+            doublings => {
+                let fade_ms = self.faint.fade_ms().min(MAX_FADE_MS * doublings);
+                HIDDEN_MS * doublings + fade_ms + self.faint.lasting_ms()
+            }
+        }
     }
 
     /// Whether there was voice in that part of the audio.
@@ -224,6 +237,8 @@ impl VoiceDetector {
             Some(segment) if !segment.is_over => self.go_on(segment, end, is_loud),
             Some(_) | None => self.look_for_onset(end, is_loud),
         }
+        let silent = self.segment.map_or(Position::MAX, |segment| end - segment.last_loud) / BLOCK as Position;
+        self.faint.push(levels, usize::try_from(silent).unwrap_or(usize::MAX));
     }
 
     /// The period is looked for only where it counts, because that costs most.

@@ -215,17 +215,20 @@ fn how_the_audio_is_cut_into_frames_changes_nothing() {
     samples.extend(silence(700));
     samples.extend(voice_of(300, 3_000));
     let audio = mix(&samples, &noise(samples.len() / 8, 318));
-    let mut whole = detector();
-    whole.push(0, &audio);
-    for bytes in [1, 7, 80, 160, 333, 4_000] {
-        let mut cut = detector();
-        audio.chunks(bytes).fold(0, |at, frame| {
-            cut.push(at, frame);
-            at + frame.len() as Position
-        });
-        assert_eq!(cut.stretches().collect::<Vec<_>>(), whole.stretches().collect::<Vec<_>>(), "{bytes}");
+    for (audio, stretches) in [(&audio[..], 2), (&audio[..1_500 * 8], 1)] {
+        let mut whole = detector();
+        whole.push(0, audio);
+        assert_eq!(whole.stretches().count(), stretches);
+        for bytes in [1, 7, 80, 160, 333, 4_000] {
+            let mut cut = detector();
+            audio.chunks(bytes).fold(0, |at, frame| {
+                cut.push(at, frame);
+                at + frame.len() as Position
+            });
+            assert_eq!(cut.stretches().collect::<Vec<_>>(), whole.stretches().collect::<Vec<_>>(), "{bytes}");
+            assert_eq!(cut.hidden_ms(), whole.hidden_ms(), "{bytes}");
+        }
     }
-    assert_eq!(whole.stretches().count(), 2);
 }
 
 #[test]
@@ -234,4 +237,64 @@ fn the_loudest_audio_does_not_overflow() {
     let mut voice = detector();
     feed(&mut voice, 0, &square);
     assert!(voice.is_speaking());
+}
+
+/// A second of silence, 600 ms of voice, and then `faint`, all of it in noise. Returns the detector.
+fn voice_before(faint: &[i32], amplitude: i32) -> VoiceDetector {
+    let mut samples = silence(1_000);
+    samples.extend(voice_of(600, 6_000));
+    samples.extend(faint);
+    let mut voice = detector();
+    feed(&mut voice, 0, &mix(&samples, &noise(samples.len() / 8, amplitude)));
+    assert!(is_near(voice.end_since(0), 1_600 * 8, 60), "faint sound is not loud: {:?}", voice.segment);
+    voice
+}
+
+/// Noise of 2 to 3 dB above that of [`NOISE`]'s -45 dB, together with it.
+fn faint(ms: usize) -> Vec<i32> {
+    noise(ms, 270)
+}
+
+#[test]
+fn a_voice_that_fades_into_the_noise_hides_more_than_one_that_stops() {
+    let stops = voice_before(&silence(500), NOISE[1]).hidden_ms();
+    let mut fading = faint(150);
+    fading.extend(silence(350));
+    let fades = voice_before(&fading, NOISE[1]).hidden_ms();
+    assert!(stops > 0 && fades >= stops + MAX_FADE_MS, "{stops}, {fades}");
+}
+
+#[test]
+fn a_faint_sound_at_the_end_of_a_silence_may_be_the_next_word() {
+    let mut goes_on = silence(440);
+    goes_on.extend(faint(60));
+    let mut is_over = goes_on.clone();
+    is_over.extend(silence(60));
+    let [goes_on, is_over] = [goes_on, is_over].map(|sound| voice_before(&sound, NOISE[1]).hidden_ms());
+    assert_eq!(goes_on, is_over + 40);
+}
+
+#[test]
+fn a_quiet_line_hides_nothing() {
+    let mut faint = noise(150, 20);
+    faint.extend(silence(290));
+    faint.extend(noise(60, 20));
+    assert_eq!(voice_before(&faint, 15).hidden_ms(), 0);
+}
+
+#[test]
+fn what_is_hidden_has_a_bound_and_is_forgotten_when_the_voice_goes_on() {
+    let mut samples = silence(1_000);
+    samples.extend(voice_of(600, 6_000));
+    samples.extend(faint(200));
+    samples.extend(silence(300));
+    let (before, after) = (samples.len(), samples.len() + 300 * 8);
+    samples.extend(voice_of(600, 6_000));
+    let audio = mix(&samples, &noise(samples.len() / 8, NOISE[1]));
+    let mut voice = detector();
+    let at = feed(&mut voice, 0, &audio[..before]);
+    let doublings = u64::from(voice.low_floor.doublings());
+    assert!(voice.hidden_ms() <= (HIDDEN_MS + MAX_FADE_MS) * doublings + 40);
+    feed(&mut voice, at, &audio[before..after]);
+    assert_eq!(voice.hidden_ms(), HIDDEN_MS * u64::from(voice.low_floor.doublings()));
 }
