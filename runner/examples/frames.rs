@@ -157,10 +157,11 @@ async fn run(calls: u64, frames: u64, at_once: u64) -> Outcome<()> {
     }
     let (bytes, writes) = (taken.bytes.load(Ordering::Relaxed), taken.writes.load(Ordering::Relaxed));
     for frame in 0..frames {
+        let media = media(frame)?;
         for some in callers.chunks_mut(usize::try_from(at_once)?) {
             let due = taken.bytes.load(Ordering::Relaxed) + some.len() as u64 * FRAME;
             for caller in &mut *some {
-                caller.speak(frame).await?;
+                caller.pipe.write_all(&media).await?;
             }
             arrive(&taken, due).await?;
         }
@@ -185,7 +186,6 @@ async fn arrive(taken: &Taken, due: u64) -> Outcome<()> {
 /// Twilio's end of a media socket.
 struct Caller {
     pipe: DuplexStream,
-    frame: Vec<u8>,
 }
 
 impl Caller {
@@ -212,38 +212,33 @@ impl Caller {
         if !answer.starts_with(b"HTTP/1.1 101") {
             return Err(String::from_utf8_lossy(&answer).into());
         }
-        let mut caller = Self { pipe, frame: Vec::new() };
         let start = format!(
             r#"{{"event":"start","sequenceNumber":"1","streamSid":"MZ{call:032x}","start":{{"accountSid":"AC0","streamSid":"MZ{call:032x}","callSid":"{call_sid}","tracks":["inbound"],"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}},"customParameters":{{}}}}}}"#
         );
-        caller.send(&start).await?;
-        Ok(caller)
+        pipe.write_all(&masked(&start)?).await?;
+        Ok(Self { pipe })
     }
+}
 
-    /// Sends a frame as Twilio does: 20 ms of audio, too quiet to be voice.
-    async fn speak(&mut self, frame: u64) -> io::Result<()> {
-        let audio = [0xFE_u8; 160];
-        let media = format!(
-            r#"{{"event":"media","sequenceNumber":"{}","media":{{"track":"inbound","chunk":"{}","timestamp":"{}","payload":"{}"}},"streamSid":"MZ0123456789abcdef0123456789abcdef"}}"#,
-            frame + 2,
-            frame + 1,
-            frame * 20,
-            STANDARD.encode(audio)
-        );
-        self.send(&media).await
-    }
+/// A frame as Twilio sends it: 20 ms of audio, too quiet to be voice. All callers send the same one, because what it costs
+/// to make it is none of the service's cost.
+fn media(frame: u64) -> io::Result<Vec<u8>> {
+    let audio = [0xFE_u8; 160];
+    masked(&format!(
+        r#"{{"event":"media","sequenceNumber":"{}","media":{{"track":"inbound","chunk":"{}","timestamp":"{}","payload":"{}"}},"streamSid":"MZ0123456789abcdef0123456789abcdef"}}"#,
+        frame + 2,
+        frame + 1,
+        frame * 20,
+        STANDARD.encode(audio)
+    ))
+}
 
-    /// Sends a text message, masked as by a client.
-    async fn send(&mut self, text: &str) -> io::Result<()> {
-        const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
-        let length = u16::try_from(text.len()).map_err(io::Error::other)?;
-        self.frame.clear();
-        self.frame.extend_from_slice(&[0x81, 0x80 | 126]);
-        self.frame.extend_from_slice(&length.to_be_bytes());
-        self.frame.extend_from_slice(&MASK);
-        self.frame.extend(text.bytes().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        self.pipe.write_all(&self.frame).await
-    }
+/// A text message, masked as by a client.
+fn masked(text: &str) -> io::Result<Vec<u8>> {
+    const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
+    let length = u16::try_from(text.len()).map_err(io::Error::other)?.to_be_bytes();
+    let payload = text.bytes().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+    Ok([0x81, 0x80 | 126].into_iter().chain(length).chain(MASK).chain(payload).collect())
 }
 
 fn connect(service: &Arc<Service>, connections: &mut JoinSet<()>) -> DuplexStream {

@@ -1,6 +1,6 @@
 //! Drives one call: passes inputs to core, and outputs to `effects`.
 
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -23,21 +23,30 @@ use crate::media::media_socket::{FromTwilio, MediaSocket};
 use crate::telemetry::CallTelemetry;
 
 /// Runs a call to its end.
-pub async fn run(
+pub fn run(
     context: CallContext,
     call_sid: CallSid,
     telemetry: CallTelemetry,
     socket: MediaSocket,
     registration: CallRegistration,
     recorder: Option<TapeRecorder>,
+) -> impl Future<Output = ()> + Send {
+    let (sender, events) = mpsc::channel(EVENT_QUEUE);
+    // In a box, because an async function keeps the room of its arguments beside what it makes of them.
+    drive(Box::new(Effects::new(context, call_sid, telemetry, socket, registration, sender)), events, recorder)
+}
+
+async fn drive(
+    effects: Box<Effects>,
+    mut events: mpsc::Receiver<(StreamId, AgentEvent)>,
+    recorder: Option<TapeRecorder>,
 ) {
-    let (sender, mut events) = mpsc::channel(EVENT_QUEUE);
     let mut bridge = Bridge {
-        call: RecordedCall::new(context.config.clone(), recorder),
+        call: RecordedCall::new(effects.context.config.clone(), recorder),
         began: Instant::now(),
         rare: WakeFlag::new(),
-        audio: AudioShare::of(&context.waiting_audio),
-        effects: Effects::new(context, call_sid, telemetry, socket, registration, sender),
+        audio: AudioShare::of(&effects.context.waiting_audio),
+        effects,
     };
     bridge.effects.registration.note(bridge.call.progress());
     // One timer for the whole call: a frame seldom changes the next deadline.
@@ -100,7 +109,7 @@ struct Bridge {
     rare: WakeFlag,
     /// Its part of all waiting audio.
     audio: AudioShare,
-    effects: Effects,
+    effects: Box<Effects>,
 }
 
 /// What a call waits for.

@@ -26,7 +26,7 @@ use crate::twilio::ticket::AccountCall;
 
 /// The world outside of one call.
 pub(super) struct Effects {
-    context: CallContext,
+    pub(super) context: CallContext,
     pub(super) call_sid: CallSid,
     pub(super) telemetry: CallTelemetry,
     pub(super) socket: MediaSocket,
@@ -120,7 +120,7 @@ impl Effects {
     }
 
     /// Ends what the call has started, gives its place up and closes the media stream.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(mut self: Box<Self>) {
         if self.tasks.awaits_update() {
             self.telemetry.updated(None);
         }
