@@ -10,8 +10,9 @@ use byte_queue::ByteQueue;
 pub const MAX_KEPT_MS: usize = 30_000;
 
 /// How much audio that the agent already has is kept, in milliseconds, in case its stream fails before it sends a
-/// transcript. A first transcript comes well within this time after the first word.
-const PRE_ROLL_MS: usize = 5_000;
+/// transcript. A first transcript comes well within this time after the first word. A voice that the detector hears is
+/// kept from its beginning: this is for what it does not hear, such as a whisper.
+const PRE_ROLL_MS: usize = 3_000;
 
 /// The caller's audio with two positions in it. Audio before `kept_from` is gone. Audio before `written` was written to
 /// the open stream or to an earlier one. The rest waits for a stream.
@@ -218,8 +219,8 @@ mod tests {
         let mut audio = audio_of(&[&ms(9_000)]);
         while audio.take_unwritten(16_000).is_some() {}
         audio.keep_pre_roll(9_000 * 8);
-        assert_eq!(audio.rewind(), 5_000 * 8);
-        assert_eq!(audio.unwritten_ms(), 5_000);
+        assert_eq!(audio.rewind(), 3_000 * 8);
+        assert_eq!(audio.unwritten_ms(), 3_000);
     }
 
     #[test]

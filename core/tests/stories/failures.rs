@@ -137,7 +137,7 @@ fn silence_before_the_failure_is_not_sent_again_for_ever() {
     test.wait(200);
     let again: u64 =
         test.reports().map(|report| if let Report::TurnFailed { again_ms, .. } = report { *again_ms } else { 0 }).sum();
-    assert_eq!(again, 5_000);
+    assert_eq!(again, 3_000);
 }
 
 #[test]
