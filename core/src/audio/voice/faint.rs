@@ -21,7 +21,7 @@ const NOISE: usize = 20;
 const FADE_PARTS: usize = 7;
 
 /// How much louder than the noise a faint sound is: by a sixth, 1.3 dB.
-const LOUDER: [u32; 2] = [7, 6];
+const LOUDER: [usize; 2] = [7, 6];
 
 /// The levels of the last 400 ms and what they tell of the current silence.
 #[derive(Debug)]
@@ -74,6 +74,7 @@ fn sum(levels: &[Levels]) -> Levels {
 /// Whether a part is louder than the noise in one of the bands.
 fn is_louder(part: &[Levels], noise: Levels) -> bool {
     let part = sum(part);
-    let exceeds = |part: u32, noise: u32| part * (NOISE / PART) as u32 * LOUDER[1] > noise * LOUDER[0];
+    let [more, than] = [PART * LOUDER[0], NOISE * LOUDER[1]].map(|factor| factor as u64);
+    let exceeds = |part: u32, noise: u32| u64::from(part) * than > u64::from(noise) * more;
     exceeds(part.low, noise.low) || exceeds(part.high, noise.high)
 }
