@@ -12,7 +12,6 @@ use crate::call::echo::Echo;
 use crate::call::end_of_utterance::EndRules;
 use crate::call::inputs::AgentInputs;
 use crate::call::lifecycle::Ending;
-use crate::call::prompt_guard::Backchannels;
 use crate::call::retry::FailureStreak;
 use crate::call::streams::streams;
 use crate::call::unanswered::Asked;
@@ -76,7 +75,6 @@ impl Call {
         self.asked = Asked::default();
         self.end_rules = EndRules::default();
         self.tools.forget();
-        self.backchannels = Backchannels::new(&self.config);
         self.playback.set_max(self.config.max_answer_ms);
         let hears = |config: &CallConfig| (config.barge_in.echo_guard, config.words.language.clone());
         if hears(&first) != hears(&self.config) {

@@ -79,7 +79,7 @@ use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
 use past_turns::PastTurns;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
-use prompt_guard::{Backchannels, HeardWords};
+use prompt_guard::HeardWords;
 use retry::FailureStreak;
 use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
@@ -113,7 +113,6 @@ pub struct Call {
     agent_voice: AgentVoice,
     echo: Echo,
     heard_words: HeardWords,
-    backchannels: Backchannels,
     caller: CallerAudio,
     voice: VoiceDetector,
     in_flight: SpeechInFlight,
@@ -244,7 +243,6 @@ impl Call {
             agent_voice: AgentVoice::default(),
             echo: Echo::new(config.barge_in.echo_guard, &config.words.language),
             heard_words: HeardWords::default(),
-            backchannels: Backchannels::new(&config),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(bytes(MAX_KEPT_MS as u64)),
             in_flight: SpeechInFlight::default(),

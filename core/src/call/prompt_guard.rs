@@ -132,7 +132,7 @@ impl Call {
         if words.is_empty() || began.is_none_or(|began| onset < began) {
             return false;
         }
-        self.backchannels.are(words, is_final)
+        are_phrases(&phrases(&self.config), words, is_final)
     }
 
     /// Whether the words of that turn are no answer to anything: the agent's own, or a backchannel in mid-prompt.
@@ -218,34 +218,30 @@ fn heard_until(transcript: &Transcript, audio: TurnAudio) -> Position {
     ends.unwrap_or(audio.written)
 }
 
-/// The phrases that alone do not interrupt a prompt, as words that can be compared.
-#[derive(Debug)]
-pub(super) struct Backchannels(Vec<Vec<String>>);
-
-impl Backchannels {
-    pub(super) fn new(config: &CallConfig) -> Self {
-        Self(match &config.barge_in.ignore {
-            Some(own) => own.iter().map(|text| phrase(text)).filter(|phrase| !phrase.is_empty()).collect(),
-            None => backchannels(&config.words.language).map(phrase).collect(),
-        })
+/// The phrases that alone do not interrupt a prompt, as words that can be compared. They are read when words come: kept,
+/// they would be some hundred small strings in each call.
+fn phrases(config: &CallConfig) -> Vec<Vec<String>> {
+    match &config.barge_in.ignore {
+        Some(own) => own.iter().map(|text| phrase(text)).filter(|phrase| !phrase.is_empty()).collect(),
+        None => backchannels(&config.words.language).map(phrase).collect(),
     }
+}
 
-    /// Whether words are some of these, one after another. The last one may be unfinished, unless the words are final.
-    fn are(&self, words: &[Word], is_final: bool) -> bool {
-        let begins = |words: &[Word], phrase: &[String]| {
-            let is_whole = words.len() >= phrase.len() || !is_final;
-            is_whole && phrase.iter().zip(words).all(|(a, b)| *a == b.text)
-        };
-        // Which beginnings of the words consist of phrases.
-        let mut reached = vec![false; words.len() + 1];
-        reached[0] = true;
-        for at in 0..words.len() {
-            if reached[at] {
-                for phrase in self.0.iter().filter(|phrase| begins(&words[at..], phrase)) {
-                    reached[(at + phrase.len()).min(words.len())] = true;
-                }
+/// Whether words are some of these phrases, one after another. The last one may be unfinished, unless the words are final.
+fn are_phrases(phrases: &[Vec<String>], words: &[Word], is_final: bool) -> bool {
+    let begins = |words: &[Word], phrase: &[String]| {
+        let is_whole = words.len() >= phrase.len() || !is_final;
+        is_whole && phrase.iter().zip(words).all(|(a, b)| *a == b.text)
+    };
+    // Which beginnings of the words consist of phrases.
+    let mut reached = vec![false; words.len() + 1];
+    reached[0] = true;
+    for at in 0..words.len() {
+        if reached[at] {
+            for phrase in phrases.iter().filter(|phrase| begins(&words[at..], phrase)) {
+                reached[(at + phrase.len()).min(words.len())] = true;
             }
         }
-        reached[words.len()]
     }
+    reached[words.len()]
 }
