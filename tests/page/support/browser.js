@@ -208,12 +208,21 @@ class Tab {
     return this.until(found, `“${text}” in ${selector}`, ms);
   }
 
-  /** Clicks as a person does: at a place, which tells the browser that it was one. */
+  /** Clicks as a person does: at a place, which tells the browser that it was one. What has moved away is clicked again. */
   async click(selector) {
-    const { x, y } = await this.#middle(selector);
-    for (const type of ['mousePressed', 'mouseReleased']) {
-      await this.send('Input.dispatchMouseEvent', { type, x, y, button: 'left', clickCount: 1 });
+    for (let n = 0; n < 10; n += 1) {
+      const { x, y } = await this.#middle(selector);
+      await this.get(`globalThis.isHit = false; document.addEventListener('click', ({ target }) => {
+        globalThis.isHit = target.closest(${JSON.stringify(selector)}) !== null;
+      }, { capture: true, once: true })`);
+      for (const type of ['mousePressed', 'mouseReleased']) {
+        await this.send('Input.dispatchMouseEvent', { type, x, y, button: 'left', clickCount: 1 });
+      }
+      // A click that leaves the page leaves nothing to ask.
+      if (await this.get('globalThis.isHit').catch(() => undefined) !== false) return;
+      await pause(LOOK_MS);
     }
+    assert.fail(`a click does not meet ${selector}`);
   }
 
   /** Swipes over an element with one finger, so many pixels to the right and down. */
