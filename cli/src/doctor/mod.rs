@@ -40,8 +40,9 @@ use dialbridge_runner::telemetry::clock::WallClock;
 pub use args::{DoctorArgs, Options};
 pub use finding::{Finding, Mark, summary};
 pub(crate) use tape::findings as findings_of_tape;
+pub(crate) use url::check_private;
 #[cfg(feature = "lab")]
-pub(crate) use url::{check_private, is_loopback};
+pub(crate) use url::is_loopback;
 
 use cloud_run::CloudRunTarget;
 use credentials::Credentials;
