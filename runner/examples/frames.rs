@@ -150,7 +150,7 @@ async fn run(calls: u64, frames: u64, at_once: u64) -> Outcome<()> {
     let mut connections = JoinSet::new();
     let mut callers = Vec::new();
     for call in 0..calls {
-        callers.push(Caller::begin(&service, &mut connections, call).await?);
+        callers.push(begin(&service, &mut connections, call).await?);
     }
     for _ in 0..MAX_YIELDS {
         yield_now().await;
@@ -161,7 +161,7 @@ async fn run(calls: u64, frames: u64, at_once: u64) -> Outcome<()> {
         for some in callers.chunks_mut(usize::try_from(at_once)?) {
             let due = taken.bytes.load(Ordering::Relaxed) + some.len() as u64 * FRAME;
             for caller in &mut *some {
-                caller.pipe.write_all(&media).await?;
+                caller.write_all(&media).await?;
             }
             arrive(&taken, due).await?;
         }
@@ -183,41 +183,34 @@ async fn arrive(taken: &Taken, due: u64) -> Outcome<()> {
     Err("the frames do not arrive".into())
 }
 
-/// Twilio's end of a media socket.
-struct Caller {
-    pipe: DuplexStream,
-}
-
-impl Caller {
-    /// Requests TwiML, opens the media socket that it names, and starts the media stream.
-    async fn begin(service: &Arc<Service>, connections: &mut JoinSet<()>, call: u64) -> Outcome<Self> {
-        let call_sid = format!("CA{call:032x}");
-        let mut pipe = connect(service, connections);
-        let ask = format!("GET /twiml?CallSid={call_sid} HTTP/1.1\r\nHost: bench.test\r\nConnection: close\r\n\r\n");
-        pipe.write_all(ask.as_bytes()).await?;
-        let mut twiml = String::new();
-        pipe.read_to_string(&mut twiml).await?;
-        let path = twiml.split("bench.test").find(|part| part.starts_with("/media/")).unwrap_or_default();
-        let path = path.split('"').next().filter(|path| !path.is_empty()).ok_or("no media socket in the TwiML")?;
-        let mut pipe = connect(service, connections);
-        let handshake = format!(
-            "GET {path} HTTP/1.1\r\nHost: bench.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        );
-        pipe.write_all(handshake.as_bytes()).await?;
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
-            answer.push(pipe.read_u8().await?);
-        }
-        if !answer.starts_with(b"HTTP/1.1 101") {
-            return Err(String::from_utf8_lossy(&answer).into());
-        }
-        let start = format!(
-            r#"{{"event":"start","sequenceNumber":"1","streamSid":"MZ{call:032x}","start":{{"accountSid":"AC0","streamSid":"MZ{call:032x}","callSid":"{call_sid}","tracks":["inbound"],"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}},"customParameters":{{}}}}}}"#
-        );
-        pipe.write_all(&masked(&start)?).await?;
-        Ok(Self { pipe })
+/// Requests TwiML, opens the media socket that it names, and starts the media stream. Returns Twilio's end of the socket.
+async fn begin(service: &Arc<Service>, connections: &mut JoinSet<()>, call: u64) -> Outcome<DuplexStream> {
+    let call_sid = format!("CA{call:032x}");
+    let mut pipe = connect(service, connections);
+    let ask = format!("GET /twiml?CallSid={call_sid} HTTP/1.1\r\nHost: bench.test\r\nConnection: close\r\n\r\n");
+    pipe.write_all(ask.as_bytes()).await?;
+    let mut twiml = String::new();
+    pipe.read_to_string(&mut twiml).await?;
+    let path = twiml.split("bench.test").find(|part| part.starts_with("/media/")).unwrap_or_default();
+    let path = path.split('"').next().filter(|path| !path.is_empty()).ok_or("no media socket in the TwiML")?;
+    let mut pipe = connect(service, connections);
+    let handshake = format!(
+        "GET {path} HTTP/1.1\r\nHost: bench.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    );
+    pipe.write_all(handshake.as_bytes()).await?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(pipe.read_u8().await?);
     }
+    if !answer.starts_with(b"HTTP/1.1 101") {
+        return Err(String::from_utf8_lossy(&answer).into());
+    }
+    let start = format!(
+        r#"{{"event":"start","sequenceNumber":"1","streamSid":"MZ{call:032x}","start":{{"accountSid":"AC0","streamSid":"MZ{call:032x}","callSid":"{call_sid}","tracks":["inbound"],"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}},"customParameters":{{}}}}}}"#
+    );
+    pipe.write_all(&masked(&start)?).await?;
+    Ok(pipe)
 }
 
 /// A frame as Twilio sends it: 20 ms of audio, too quiet to be voice. All callers send the same one, because what it costs
