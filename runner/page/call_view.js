@@ -55,7 +55,7 @@ export class CallView {
     this.#lanes.stop();
   }
 
-  /** Tells what has changed of the call: a backup may speak another language. */
+  /** Shows what has changed of the call: a backup may speak another language. */
   renew(call) {
     if (call.language !== this.#call?.language) this.#about.replaceChildren(...about(call));
     this.#call = call;

@@ -90,8 +90,9 @@ pub(super) fn open_bare(runner: &Arc<CallRunner>, mut request: Request<Incoming>
     Ok(answer)
 }
 
-/// Checks a handshake: it is a WebSocket's, Twilio signed it with a token of one of these accounts (unless it is the browser's),
-/// and there is room. Returns the place of that account too.
+/// Checks a handshake: it is a WebSocket's, Twilio signed it (unless it is the browser's), and there is room. `account` is the
+/// call's, as far as it is known, and `tokens` are those of each account that may have signed it; returns the place of the one
+/// that has, too.
 fn handshake(
     admission: &Admission,
     account: Option<&str>,

@@ -136,7 +136,7 @@ fn accounts(file: &ConfigFile, main: Option<&str>, faults: &Faults) -> BTreeMap<
 fn account_of(table: &AgentTable, file: &ConfigFile, faults: &Faults) -> Option<String> {
     let name = table.account.as_ref()?;
     let account = file.accounts.iter().find(|account| account.name == *name);
-    // What is wrong with an account of the file is told already.
+    // The reader of the file has reported each account that it cannot use.
     if !file.account_names.contains(name) {
         let fault = format!("is {name}, which is no account of the file");
         faults.add(SettingError::in_file(format!("{}: agents.{}.account", file.name, table.name), fault));

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 
 import { isAccessible, skip } from '../support/accessible.js';
+import { pause } from '../support/browser.js';
 import { screenshots } from '../support/screenshots.js';
 import { setUp, written } from '../support/set_up.js';
 
@@ -38,7 +39,8 @@ describe('agents side by side', () => {
     await tab.open(`${page.service.origin}/`);
     const isCompared = 'performance.getEntriesByType("resource").some(({ name, responseEnd }) => name.endsWith("/agents/compared.json") && responseEnd > 0)';
     await tab.until(isCompared, 'the figures have come');
-    await tab.until('new Promise((resolve) => setTimeout(resolve, 100, true))', 'they are shown');
+    // The page shows them at once.
+    await pause(100);
     assert.equal(await tab.get('document.getElementById("comparison").hidden'), true);
   });
 
