@@ -36,6 +36,15 @@ fn tones(call: &CallRecord) -> Vec<u32> {
     heard
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_caller_hears_an_answer_that_is_shorter_than_a_frame() {
+    let harness = Harness::with_script("[start]\ntone = { hz = 400, ms = 10 }").start();
+    let call = harness.call(vec![say(When::AgentSilent(300), tone(300.0, 200))]).await;
+    assert_eq!(spoke(&call).first(), Some(&(10, false)), "{:?}", call.events);
+    let is_said = |event: &CallEventKind| matches!(event, CallEventKind::CallerSpoke { .. });
+    assert_eq!(call.count(is_said), 1, "{:?}", call.events);
+}
+
 fn refused(reports: &[Report]) -> Vec<String> {
     let why = |report: &Report| match report {
         Report::PromptRefused { why } => Some(why.clone()),

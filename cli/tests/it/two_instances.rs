@@ -98,10 +98,11 @@ impl Pair {
     /// Waits until all callers say their second sentence.
     async fn in_mid_turn(&mut self) {
         for events in &mut self.events {
-            let mut sentences = 0;
+            let (mut sentences, mut before) = (0, Vec::new());
             while sentences < 2 {
-                let event = events.recv().await.expect("each caller says two sentences");
+                let event = events.recv().await.unwrap_or_else(|| panic!("a call ended before its time: {before:#?}"));
                 sentences += u32::from(matches!(event.kind, CallEventKind::CallerSpeaks { .. }));
+                before.push(event);
             }
         }
         tokio::time::sleep(INTO_SENTENCE).await;

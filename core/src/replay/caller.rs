@@ -254,7 +254,7 @@ impl Caller {
 
     /// The next frame.
     pub fn next(&mut self, agent_audio: AgentAudio) -> CallerFrame {
-        self.listen(agent_audio);
+        self.hear(agent_audio);
         let mut moment = CallerFrame { frame: vec![MULAW_SILENCE; FRAME_BYTES], ..CallerFrame::default() };
         if matches!(self.doing, Doing::Nothing) && self.is_time(agent_audio.now_ms) {
             self.begin(agent_audio.now_ms, &mut moment);
@@ -263,7 +263,8 @@ impl Caller {
         moment
     }
 
-    fn listen(&mut self, agent_audio: AgentAudio) {
+    /// He hears whether the agent speaks. Between two frames it may begin and end when the machine is busy.
+    pub fn hear(&mut self, agent_audio: AgentAudio) {
         match (agent_audio.agent_is_speaking, self.agent_began_ms) {
             (true, None) => self.agent_began_ms = Some(agent_audio.now_ms),
             (false, Some(_)) => {
@@ -389,6 +390,17 @@ mod tests {
         let acts = run(vec![say(When::AgentSilent(400))], 100..1_000, 3_000);
         assert_eq!(acts[0], (1_400, CallerAct::Speaks { label: "a".to_owned(), ms: 60 }));
         assert_eq!(acts[1], (1_440, CallerAct::Spoke { label: "a".to_owned() }));
+    }
+
+    #[test]
+    fn a_caller_hears_what_the_agent_says_between_two_frames() {
+        let mut caller = Caller::new(vec![say(When::AgentSilent(400))]);
+        let audio = |now_ms, agent_is_speaking| AgentAudio { now_ms, agent_is_speaking };
+        caller.next(audio(0, false));
+        caller.hear(audio(100, true));
+        caller.hear(audio(400, false));
+        assert_eq!(caller.next(audio(780, false)).acts, []);
+        assert_eq!(caller.next(audio(800, false)).acts.len(), 2, "a step begins, and he speaks");
     }
 
     #[test]

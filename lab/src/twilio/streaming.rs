@@ -219,7 +219,9 @@ impl<'l, 'a> Streaming<'l, 'a> {
     }
 
     async fn notice_speech(&mut self, cut: bool) {
-        match (self.playout.is_playing(), self.speaking_since) {
+        let agent_is_speaking = self.playout.is_playing();
+        self.call.caller.hear(AgentAudio { now_ms: self.call.now_ms(), agent_is_speaking });
+        match (agent_is_speaking, self.speaking_since) {
             (true, None) => {
                 self.speaking_since = Some(self.playout.played_bytes());
                 self.call.record_event(CallEventKind::AgentSpeaks).await;
