@@ -254,7 +254,7 @@ impl Caller {
 
     /// The next frame.
     pub fn next(&mut self, agent_audio: AgentAudio) -> CallerFrame {
-        self.hear(agent_audio);
+        self.listen(agent_audio);
         let mut moment = CallerFrame { frame: vec![MULAW_SILENCE; FRAME_BYTES], ..CallerFrame::default() };
         if matches!(self.doing, Doing::Nothing) && self.is_time(agent_audio.now_ms) {
             self.begin(agent_audio.now_ms, &mut moment);
@@ -263,14 +263,17 @@ impl Caller {
         moment
     }
 
-    /// He hears whether the agent speaks. Between two frames it may begin and end when the machine is busy.
-    pub fn hear(&mut self, agent_audio: AgentAudio) {
+    /// The agent has spoken and is silent now. It may have done both between two frames.
+    pub fn agent_has_spoken(&mut self, now_ms: u64) {
+        self.agent_spoke = true;
+        self.agent_began_ms = None;
+        self.agent_silent_since_ms = now_ms;
+    }
+
+    fn listen(&mut self, agent_audio: AgentAudio) {
         match (agent_audio.agent_is_speaking, self.agent_began_ms) {
             (true, None) => self.agent_began_ms = Some(agent_audio.now_ms),
-            (false, Some(_)) => {
-                self.agent_began_ms = None;
-                self.agent_silent_since_ms = agent_audio.now_ms;
-            }
+            (false, Some(_)) => self.agent_has_spoken(agent_audio.now_ms),
             (true, Some(_)) | (false, None) => {}
         }
         self.agent_spoke |= agent_audio.agent_is_speaking;
@@ -397,8 +400,7 @@ mod tests {
         let mut caller = Caller::new(vec![say(When::AgentSilent(400))]);
         let audio = |now_ms, agent_is_speaking| AgentAudio { now_ms, agent_is_speaking };
         caller.next(audio(0, false));
-        caller.hear(audio(100, true));
-        caller.hear(audio(400, false));
+        caller.agent_has_spoken(400);
         assert_eq!(caller.next(audio(780, false)).acts, []);
         assert_eq!(caller.next(audio(800, false)).acts.len(), 2, "a step begins, and he speaks");
     }

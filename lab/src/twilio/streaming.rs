@@ -219,15 +219,15 @@ impl<'l, 'a> Streaming<'l, 'a> {
     }
 
     async fn notice_speech(&mut self, cut: bool) {
-        let agent_is_speaking = self.playout.is_playing();
-        self.call.caller.hear(AgentAudio { now_ms: self.call.now_ms(), agent_is_speaking });
-        match (agent_is_speaking, self.speaking_since) {
+        match (self.playout.is_playing(), self.speaking_since) {
             (true, None) => {
                 self.speaking_since = Some(self.playout.played_bytes());
                 self.call.record_event(CallEventKind::AgentSpeaks).await;
             }
             (false, Some(since)) => {
                 self.speaking_since = None;
+                // The caller looks at each tick only, and a busy machine plays a short prompt between two of them.
+                self.call.caller.agent_has_spoken(self.call.now_ms());
                 let played_ms = ((self.playout.played_bytes() - since) / 8) as u64;
                 self.call.record_event(CallEventKind::AgentSpoke { played_ms, cut }).await;
             }
