@@ -10,11 +10,11 @@ use dialbridge_lab::agent::{Edition, LabAgent, Script};
 use dialbridge_lab::balancer::Balancer;
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{
-    AbnormalClose, Account, CallEvent, CallEventKind, CallPlan, CallRecord, CallerStep, SimulatedTwilio,
+    AbnormalClose, Account, CallEvent, CallEventKind, CallPlan, CallRecord, CallerStep, Hold, SimulatedTwilio,
     TwilioBehaviour, When,
 };
 use dialbridge_tests::{numbered_speech, numbers, say};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 const TOKEN: &str = "the-instances-auth-token";
@@ -65,6 +65,8 @@ struct Pair {
     calls: JoinSet<CallRecord>,
     /// The events of each call.
     events: Vec<mpsc::Receiver<CallEvent>>,
+    /// Lets the callers say the later sentence.
+    go_on: watch::Sender<bool>,
     one: Service,
     other: Service,
     balancer: Balancer,
@@ -83,16 +85,19 @@ impl Pair {
         let (one, other) = (instance(), instance());
         let balancer = Balancer::before(vec![one.address, other.address]).await.unwrap();
         let (mut calls, mut events) = (JoinSet::new(), Vec::new());
+        let (go_on, may_go_on) = watch::channel(false);
         for _ in 0..CALLS {
             let (sender, receiver) = mpsc::channel(EVENTS);
             events.push(receiver);
             let voice_url = format!("{}/twiml", balancer.url());
             let fallback_url = Some(voice_url.clone());
-            let plan = CallPlan { behaviour, fallback_url, watch: Some(sender), ..CallPlan::new(voice_url, steps()) };
+            let hold = Some(Hold { after_steps: 2, may_go_on: may_go_on.clone() });
+            let plan =
+                CallPlan { behaviour, fallback_url, hold, watch: Some(sender), ..CallPlan::new(voice_url, steps()) };
             let twilio = twilio.clone();
             calls.spawn(async move { twilio.call(plan).await });
         }
-        Self { agent, calls, events, one, other, balancer, _serving: (served, rest) }
+        Self { agent, calls, events, go_on, one, other, balancer, _serving: (served, rest) }
     }
 
     /// Waits until all callers say their second sentence.
@@ -124,7 +129,9 @@ impl Pair {
         of_turns.chain(of_streams.map(|input| input.text)).collect()
     }
 
+    /// The calls go on to their end.
     async fn records(&mut self) -> Vec<CallRecord> {
+        self.go_on.send_replace(true);
         let mut records = Vec::new();
         while let Some(record) = self.calls.join_next().await {
             records.push(record.unwrap());
@@ -133,8 +140,9 @@ impl Pair {
     }
 }
 
-/// A sentence, a long one during which the instance ends, a later one, and the key that asks for a person. The agent
-/// does not speak to a caller who migrates to another media stream, so the caller speaks after a time.
+/// A sentence, a long one during which the instance ends, one that each caller says after that, and the key that asks
+/// for a person. The agent does not speak to a caller who migrates to another media stream, so the caller speaks after a
+/// time.
 fn steps() -> Vec<CallerStep> {
     vec![
         say(When::AgentSilent(300), numbered_speech(0, 900)),

@@ -263,6 +263,17 @@ impl Caller {
         moment
     }
 
+    /// How many steps have begun.
+    #[must_use]
+    pub fn begun(&self) -> usize {
+        self.begun
+    }
+
+    /// The time of his next step counts from this moment on.
+    pub fn hold(&mut self, now_ms: u64) {
+        self.since_ms = now_ms;
+    }
+
     /// The agent has spoken and is silent now. It may have done both between two frames.
     pub fn agent_has_spoken(&mut self, now_ms: u64) {
         self.agent_spoke = true;

@@ -35,7 +35,7 @@ pub use faults::{CallFault, RestFault};
 pub use known_call::KnownCall;
 pub use numbers::PhoneNumber;
 pub use placed::PlacedCall;
-pub use plan::{CallPlan, Echo, OtherSide, Queue, SentText};
+pub use plan::{CallPlan, Echo, Hold, OtherSide, Queue, SentText};
 
 pub use dialbridge_core::replay::{CallerStep, When};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dialbridge_core::audio::g711::{linear_to_mulaw, mulaw_to_linear};
 use dialbridge_core::replay::CallerStep;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::twilio::account::Account;
 use crate::twilio::behaviour::TwilioBehaviour;
@@ -29,6 +29,8 @@ pub struct CallPlan {
     pub facts: Vec<(String, String)>,
     /// What the caller does.
     pub steps: Vec<CallerStep>,
+    /// Before which step the caller waits for a word of whoever plays the call.
+    pub hold: Option<Hold>,
     /// When the caller has no step left, he hangs up after this long a silence of the agent.
     pub hang_up_after: Duration,
     /// Receives the texts that the caller sends, because no media stream carries them. Without it they are lost.
@@ -63,6 +65,7 @@ impl CallPlan {
             subaccount: None,
             facts: Vec::new(),
             steps,
+            hold: None,
             hang_up_after: Duration::from_secs(20),
             texts: None,
             step_timeout: Duration::MAX,
@@ -75,6 +78,15 @@ impl CallPlan {
             watch: None,
         }
     }
+}
+
+/// A caller who waits before a step until he may go on. The time of the step counts from then.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// How many steps he takes before.
+    pub after_steps: usize,
+    /// Whether he may go on.
+    pub may_go_on: watch::Receiver<bool>,
 }
 
 /// A telephone that returns what it plays.

@@ -119,6 +119,7 @@ impl<'l, 'a> Streaming<'l, 'a> {
         }
         self.play(socket).await;
         let now_ms = self.call.now_ms();
+        self.hold_caller(now_ms);
         let mut moment = self.call.caller.next(AgentAudio { now_ms, agent_is_speaking: self.playout.is_playing() });
         for act in std::mem::take(&mut moment.acts) {
             if self.act(act, socket).await.is_err() {
@@ -136,6 +137,13 @@ impl<'l, 'a> Streaming<'l, 'a> {
         match self.send_frame(&moment.frame, stream_ms, socket).await {
             Ok(()) => None,
             Err(_) => Some(self.call.broken().await),
+        }
+    }
+
+    fn hold_caller(&mut self, now_ms: u64) {
+        let Some(hold) = &self.call.plan.hold else { return };
+        if self.call.caller.begun() == hold.after_steps && !*hold.may_go_on.borrow() {
+            self.call.caller.hold(now_ms);
         }
     }
 
