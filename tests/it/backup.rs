@@ -17,6 +17,9 @@ const CX: &str = "projects/p/locations/global/agents/a";
 const ES: &str = "projects/p/agent";
 const CES: &str = "projects/p/locations/us/apps/a";
 
+/// What a handler is told where the backup had the call.
+const BOTH: &str = r#""agent":"second","backupOf":"first""#;
+
 const CALL: &str = "CA00000000000000000000000000000001";
 
 /// It greets with 400 ms, answers the first utterance with 700 ms, and says goodbye to the second one.
@@ -83,7 +86,7 @@ async fn a_backup_of_any_edition_greets_a_caller_whom_nobody_has_greeted() {
         let call = call(&harness).await;
         let what = format!("{first} {backup}");
         assert_eq!(spoke(&call), [(400, false), (700, false), (300, false)], "{what}");
-        assert!(redirected(&call).unwrap().contains(r#""agent":"second","backupOf":"first""#), "{what}");
+        assert!(redirected(&call).unwrap().contains(BOTH), "{what}");
         assert_eq!(close_reasons(&harness.reports()), [CloseReason::Stop], "{what}: one media stream");
     }
 }
@@ -118,7 +121,7 @@ async fn while_an_agent_is_down_new_calls_get_its_backup_at_once_and_live_calls_
     assert!(!harness.agents["first"].record().turns(&first.call_sid).is_empty(), "it was tried");
     for call in [&first, &second] {
         assert_eq!(spoke(call).last(), Some(&(300, false)), "after the filler");
-        assert!(redirected(call).unwrap().contains(r#""agent":"second","backupOf":"first""#));
+        assert!(redirected(call).unwrap().contains(BOTH));
     }
     assert!(harness.agents["first"].record().turns(&second.call_sid).is_empty(), "the agent is not asked");
     let counted = harness.service.metrics_text();
@@ -233,7 +236,7 @@ async fn a_transfer_that_nobody_answers_comes_back_to_the_backup() {
     let call = harness.twilio.call(plan).await;
     assert_eq!(spoke(&call), [(400, false), (700, false), (500, false), (300, false)]);
     assert_eq!(share(&heard_by(&harness, "second", &call.call_sid), 40..80), 40);
-    assert!(redirected(&call).unwrap().contains(r#""agent":"second","backupOf":"first""#));
+    assert!(redirected(&call).unwrap().contains(BOTH));
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,6 +244,33 @@ async fn a_backup_that_cannot_be_had_either_leaves_the_fallback() {
     let harness = harness(REFUSING, CX, ES).agent("second", REFUSING).start();
     let call = call(&harness).await;
     assert!(redirected(&call).unwrap().contains("VirtualAgentStatus=failed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_we_break_while_its_backup_has_it_gets_the_backups_fallback() {
+    let harness = harness(REFUSING, CX, ES)
+        .watched_by(|observed| assert!(!matches!(observed.report, Report::Answered { .. }), "a fault of ours"))
+        .start();
+    let call = call(&harness).await;
+    let url = redirected(&call).unwrap();
+    assert!(url.contains("VirtualAgentStatus=failed") && url.contains(BOTH), "{url}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backups_call_whose_streams_do_not_last_gets_its_fallback() {
+    let harness = harness(REFUSING, CX, ES).start();
+    let mut document = signed_post(&harness.pipes, "/twiml", &[("CallSid", CALL)]).await.body;
+    for _ in 0..3 {
+        let (media, action) = paths(&document);
+        let mut socket = RawSocket::open(&harness.pipes, &media).await.unwrap();
+        socket.text(&start(CALL)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        drop(socket);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        document = signed_post(&harness.pipes, &action, &[("CallSid", CALL)]).await.body;
+    }
+    let decoded = percent_encoding::percent_decode_str(&document).decode_utf8().unwrap();
+    assert!(decoded.contains("VirtualAgentStatus=failed") && decoded.contains(BOTH), "{decoded}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,7 +302,7 @@ async fn a_hundred_calls_go_on_with_the_backup_when_their_agent_dies() {
         let (by_first, by_backup) =
             (heard_by(&harness, "first", &call.call_sid), heard_by(&harness, "second", &call.call_sid));
         assert_eq!(share(&by_backup, 0..40), 40, "{:?} {by_first:?} {by_backup:?}", call.events);
-        assert!(redirected(call).unwrap().contains(r#""agent":"second","backupOf":"first""#));
+        assert!(redirected(call).unwrap().contains(BOTH));
         taken_over += usize::from(!by_first.is_empty());
     }
     assert!(taken_over > 50, "{taken_over} had begun to speak");

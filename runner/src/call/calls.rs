@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dialbridge_core::CallSid;
 use dialbridge_core::carried::{CallProgress, Opening};
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use crate::twilio::ticket::{AccountCall, TICKET_LIFE_MS, Ticket};
 
@@ -92,12 +93,15 @@ struct Live {
     orders: mpsc::Sender<CallOrder>,
 }
 
-/// A live call's entry in the list. Dropping it removes the call.
+/// A live call's entry in the list. Dropping it removes the call, because its stream has ended, and keeps the stream's
+/// progress for the next one. So a call whose task panics keeps it too.
 #[derive(Debug)]
 pub struct CallRegistration {
     calls: Calls,
     call: AccountCall,
     issued_ms: u64,
+    /// When it was admitted, in milliseconds since 1970, and the same moment.
+    admitted: (u64, Instant),
     progress: CallProgress,
     /// Orders to the call.
     pub orders: mpsc::Receiver<CallOrder>,
@@ -146,12 +150,6 @@ impl CallRegistration {
         self.progress
     }
 
-    /// Removes the call from the list, because its stream has ended. The progress is kept for the next stream.
-    pub fn leave(self, now_ms: u64) {
-        let ended = Ended { issued_ms: self.issued_ms, until_ms: now_ms + KEEP_MS, progress: self.progress };
-        self.calls.keep_ended(&self.call, ended, now_ms);
-    }
-
     /// The call in the list, unless another media stream has it.
     fn entry<'a>(&self, inner: &'a mut Inner) -> Option<&'a mut Live> {
         inner.live.get_mut(&self.call).filter(|live| live.issued_ms == self.issued_ms)
@@ -160,6 +158,10 @@ impl CallRegistration {
 
 impl Drop for CallRegistration {
     fn drop(&mut self) {
+        let (admitted_ms, since) = self.admitted;
+        let now_ms = admitted_ms + u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX / 2);
+        let ended = Ended { issued_ms: self.issued_ms, until_ms: now_ms + KEEP_MS, progress: self.progress };
+        self.calls.keep_ended(&self.call, ended, now_ms);
         let mut inner = self.calls.lock();
         if inner.live.get(&self.call).is_some_and(|live| live.issued_ms == self.issued_ms) {
             inner.live.remove(&self.call);
@@ -231,14 +233,15 @@ impl Calls {
             return Err(AdmitError::Older);
         }
         inner.used.insert(text.to_owned(), ticket.issued_ms + TICKET_LIFE_MS);
-        Ok(self.register(&mut inner, ticket.call(), ticket.issued_ms, progress_of(ticket)))
+        Ok(self.register(&mut inner, ticket.call(), ticket.issued_ms, progress_of(ticket), now_ms))
     }
 
     /// Admits a media stream without a ticket, unless the call has a stream. Any ticket takes the call from it.
     #[must_use]
-    pub fn admit_bare(&self, call: &AccountCall) -> Option<CallRegistration> {
+    pub fn admit_bare(&self, call: &AccountCall, now_ms: u64) -> Option<CallRegistration> {
         let mut inner = self.lock();
-        (!inner.live.contains_key(call)).then(|| self.register(&mut inner, call.clone(), 0, CallProgress::default()))
+        let progress = CallProgress::default();
+        (!inner.live.contains_key(call)).then(|| self.register(&mut inner, call.clone(), 0, progress, now_ms))
     }
 
     fn register(
@@ -247,6 +250,7 @@ impl Calls {
         call: AccountCall,
         issued_ms: u64,
         progress: CallProgress,
+        now_ms: u64,
     ) -> CallRegistration {
         let (sender, orders) = mpsc::channel(ORDER_QUEUE);
         let live = Live { issued_ms, has_started: false, progress, orders: sender };
@@ -254,7 +258,7 @@ impl Calls {
             // A call whose queue is closed is ending anyway.
             let _ = older.orders.try_send(CallOrder::TakenOver);
         }
-        CallRegistration { calls: self.clone(), call, issued_ms, progress, orders }
+        CallRegistration { calls: self.clone(), call, issued_ms, admitted: (now_ms, Instant::now()), progress, orders }
     }
 
     /// The progress of the call's stream that was issued at `issued_ms`. `None` if another instance had the stream, or
@@ -318,6 +322,8 @@ impl Calls {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::twilio::ticket::CallInfo;
 
@@ -366,13 +372,13 @@ mod tests {
     fn a_socket_without_a_ticket_gives_way_to_one_with_a_ticket_and_takes_no_call_over() {
         let calls = Calls::default();
         let sid = ticket(0).call();
-        let mut bare = calls.admit_bare(&sid).unwrap();
-        assert!(calls.admit_bare(&sid).is_none());
+        let mut bare = calls.admit_bare(&sid, 1_000).unwrap();
+        assert!(calls.admit_bare(&sid, 1_000).is_none());
         let ticketed = calls.admit(&ticket(1_000), "t1", 1_000).unwrap();
         assert_eq!(bare.orders.try_recv(), Ok(CallOrder::TakenOver));
-        assert!(calls.admit_bare(&sid).is_none());
+        assert!(calls.admit_bare(&sid, 1_000).is_none());
         drop((bare, ticketed));
-        assert!(calls.admit_bare(&sid).is_some());
+        assert!(calls.admit_bare(&sid, 1_000).is_some());
     }
 
     #[test]
@@ -401,8 +407,8 @@ mod tests {
         assert!(other.start(1), "a place that was left can be taken");
     }
 
-    #[test]
-    fn what_a_stream_has_been_through_is_known_while_it_is_live_and_for_a_minute_after() {
+    #[tokio::test(start_paused = true)]
+    async fn what_a_stream_has_been_through_is_known_while_it_is_live_and_for_a_minute_after() {
         let calls = Calls::default();
         let mut failing = ticket(1_000);
         failing.info.failed_turns = 3;
@@ -416,9 +422,10 @@ mod tests {
         let mut second = calls.admit(&ticket(2_000), "t2", 2_000).unwrap();
         fails(&mut second);
         fails(&mut first);
-        first.leave(2_000);
+        drop(first);
         assert_eq!((failed(2_000, 2_000), failed(1_000, 2_000)), (Some(1), Some(5)), "each has its own");
-        second.leave(3_000);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        drop(second);
         assert_eq!((failed(2_000, 63_000), failed(2_000, 63_001)), (Some(1), None));
         assert_eq!(calls.live(), 0);
     }
@@ -434,12 +441,12 @@ mod tests {
         assert!(awaits(&greets), "its stream has not begun");
         registration.note(CallProgress::default());
         assert!(!awaits(&greets));
-        registration.leave(2_000);
+        drop(registration);
         calls.refused(&greets, 2_000);
         assert!(!awaits(&greets), "nor after its end, whoever comes with its ticket once more");
         let registration = calls.admit(&later, "t2", 2_000).unwrap();
         assert!(!awaits(&later));
-        registration.leave(2_000);
+        drop(registration);
         assert!(!awaits(&later));
     }
 

@@ -125,7 +125,7 @@ impl Effects {
             self.telemetry.updated(None);
         }
         drop(self.tasks);
-        self.registration.leave(self.context.clock.now_ms());
+        drop(self.registration);
         if self.closed == Some(CloseReason::Stop) {
             // Twilio has left; in any other case somebody may wait for the socket to close.
             self.telemetry.flushed().await;

@@ -37,7 +37,7 @@ pub(crate) async fn run(
         return socket.close().await;
     };
     let Some(ticket) = ticket(admission, &start, signer, trace) else { return socket.close().await };
-    match admission.calls.admit_bare(&ticket.call()) {
+    match admission.calls.admit_bare(&ticket.call(), admission.clock.now_ms()) {
         Some(registration) => {
             drop(waiting);
             runner.run(ticket, public, socket, registration, CallKind::Bare).await;

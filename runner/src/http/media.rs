@@ -51,7 +51,7 @@ pub(super) fn open(
     runner.spawn(async move {
         match opened(&serving.admission.config.limits, socket).await {
             Some(socket) => serving.run(ticket, &public, socket, registration, kind).await,
-            None => registration.leave(serving.admission.clock.now_ms()),
+            None => drop(registration),
         }
     });
     Ok(answer)

@@ -1,7 +1,7 @@
 //! The voice webhooks: what a call does next.
 
 use dialbridge_core::CallSid;
-use dialbridge_core::carried::Opening;
+use dialbridge_core::carried::{Opening, StandIn};
 use dialbridge_core::handoff::{self, Outcome};
 use dialbridge_core::language;
 use dialbridge_core::twiml::{Verb, document};
@@ -255,7 +255,8 @@ fn resume(admission: &Admission, webhook: &Webhook, mut state: State, now_ms: u6
     };
     if attempt > MAX_ATTEMPTS {
         tracing::error!(call_sid = %call_sid, "the call's streams do not last: it gets its fallback");
-        return xml(fallback(agent, &call_sid, state.info.language.as_deref()));
+        let info = &state.info;
+        return xml(failed(agent, &call_sid, info.language.as_deref(), info.stands_in()));
     }
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
     let parameters = parameters(admission, webhook, &call_sid, &state.info);
@@ -302,8 +303,12 @@ impl Stream<'_> {
 }
 
 fn fallback(agent: &AgentConfig, call_sid: &CallSid, language: Option<&str>) -> String {
+    failed(agent, call_sid, language, None)
+}
+
+fn failed(agent: &AgentConfig, call_sid: &CallSid, language: Option<&str>, stands_in: Option<StandIn>) -> String {
     let session = agent.address.session(call_sid.as_str());
-    let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
+    let outcome = Outcome { call_sid: call_sid.to_string(), session, stands_in, ..Outcome::default() };
     handoff::failed(&agent.call.handoff, &agent.words(language), &outcome).twiml
 }
 

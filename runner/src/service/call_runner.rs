@@ -76,19 +76,21 @@ impl CallRunner {
         call.spawn(bridge::run(context, call_sid.clone(), telemetry, socket, registration, recorder));
         match call.join_next().await {
             Some(Err(error)) if error.is_panic() && kind != CallKind::Browser => {
+                let on_backup = admission.calls.is_on_backup(&ticket.call(), admission.clock.now_ms());
+                let config = config.backup.as_deref().filter(|_| on_backup).unwrap_or(&config);
                 let call = RestCall { call_sid, account: info.account.as_deref() };
-                self.rescue(call, &config).instrument(span).await;
+                self.rescue(call, config).instrument(span).await;
             }
             Some(Ok(()) | Err(_)) | None => {}
         }
     }
 
-    /// Gives the fallback to a call whose task has panicked.
+    /// Gives the fallback to a call whose task has panicked. `config` is that of the agent that had the call.
     async fn rescue(&self, call: RestCall<'_>, config: &CallConfig) {
         let call_sid = call.call_sid;
         tracing::error!(call_sid = %call_sid, "a call's task has panicked: the call gets its fallback");
-        let session = config.session.clone();
-        let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
+        let (session, stands_in) = (config.session.clone(), config.stands_in.clone());
+        let outcome = Outcome { call_sid: call_sid.to_string(), session, stands_in, ..Outcome::default() };
         let twiml = handoff::failed(&config.handoff, &config.words, &outcome).twiml;
         let kept = AccountCall { account: call.account.map(ToOwned::to_owned), call_sid: call_sid.clone() };
         self.admission.calls.keep_last_twiml(&kept, &twiml, self.admission.clock.now_ms());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dialbridge_agents::SessionContext;
 use dialbridge_core::CallConfig;
-use dialbridge_core::carried::{CarriedOver, Opening, StandIn};
+use dialbridge_core::carried::{CarriedOver, Opening};
 
 use tokio::sync::mpsc::Sender;
 
@@ -152,11 +152,7 @@ fn call_config(ticket: &Ticket, kind: CallKind, settings: &AgentConfig, limits: 
     config.session = settings.address.session(ticket.call_sid.as_str());
     config.seed = ticket.issued_ms;
     config.handoff.dial.failed_event.clone_from(&settings.dial_failed_event);
-    config.stands_in = ticket
-        .info
-        .backup_of
-        .as_ref()
-        .map(|backup_of| StandIn { agent: ticket.info.agent.clone(), backup_of: backup_of.clone() });
+    config.stands_in = ticket.info.stands_in();
     config.busy = Some(busy(settings, ticket.info.language.as_deref()));
     config.timeouts.start_ms = milliseconds(limits.start);
     config.timeouts.frames_ms = milliseconds(limits.quiet);

@@ -10,7 +10,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dialbridge_core::CallSid;
-use dialbridge_core::carried::Opening;
+use dialbridge_core::carried::{Opening, StandIn};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::de::DeserializeOwned;
@@ -122,6 +122,12 @@ impl CallInfo {
     /// This agent has the call from here on, as the backup of the one that had it.
     pub(crate) fn stand_in(&mut self, backup: &str) {
         self.backup_of = Some(std::mem::replace(&mut self.agent, backup.to_owned()));
+    }
+
+    /// The backup that has the call and the agent that it stands in for, if so.
+    pub(crate) fn stands_in(&self) -> Option<StandIn> {
+        let backup_of = self.backup_of.clone()?;
+        Some(StandIn { agent: self.agent.clone(), backup_of })
     }
 
     /// How long the call has lasted, in milliseconds.
