@@ -24,6 +24,7 @@ mod played_tape;
 mod played_turn;
 mod playout;
 mod recorded_agent;
+mod said;
 pub(crate) mod script;
 mod trace;
 mod unlike;
@@ -48,6 +49,7 @@ pub use played_call::{AgentMessage, PlayedCall, StepTimes};
 pub use played_handoff::PlayedHandoff;
 pub use played_turn::{PlayedPrompt, PlayedTurn, PromptCut};
 pub use playout::Playout;
+pub use said::said;
 pub use trace::around;
 
 /// A replayed call.

@@ -1,10 +1,8 @@
 //! A conversation file out of a tape: what the caller said and pressed, cut out of his audio, and what the agent made of it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
-use dialbridge_core::replay::PlayedCall;
+use dialbridge_core::audio::{AudioFormat, BYTES_PER_MS, FRAME_MS};
+use dialbridge_core::replay::{PlayedCall, said};
 use dialbridge_core::report::Stages;
 use dialbridge_core::tape::{Tape, TapeInput};
 use dialbridge_core::{CallTime, Report, TurnId};
@@ -53,7 +51,7 @@ pub struct Gap {
 pub fn of_tape(tape: &Tape, stem: &str) -> DraftedCall {
     let call = PlayedCall::recorded(tape, &[]);
     let cuts = call.prompt_cuts();
-    let mut drafting = Drafting { tape, stem, drafted: DraftedCall::default() };
+    let mut drafting = Drafting { tape, said: said(tape), stem, drafted: DraftedCall::default() };
     drafting.draft().text("name", stem);
     if tape.header.mask.audio {
         drafting.draft().line("# The tape's audio is masked: the caller's words are spoken anew.");
@@ -85,6 +83,8 @@ pub fn of_tape(tape: &Tape, stem: &str) -> DraftedCall {
 /// A file that is being written out of a tape.
 struct Drafting<'a> {
     tape: &'a Tape,
+    /// The caller's audio.
+    said: Vec<u8>,
     stem: &'a str,
     drafted: DraftedCall,
 }
@@ -101,7 +101,7 @@ impl Drafting<'_> {
             ("audio", Some((began, ended))) if !mask.audio => {
                 let wav = format!("{}-{}.wav", self.stem, self.drafted.recordings.len() + 1);
                 self.draft().text("audio", &wav);
-                self.drafted.recordings.push((wav, utterance(self.tape, began, ended)));
+                self.drafted.recordings.push((wav, utterance(&self.said, began, ended)));
             }
             ("audio", Some(_)) if turn.understood.is_empty() => {
                 self.masked("say", "…", "what the caller said: the tape masks it, and has no transcript");
@@ -200,14 +200,10 @@ fn turns(call: &PlayedCall) -> Vec<Turn> {
 }
 
 /// The utterance of the caller, as a WAV file.
-fn utterance(tape: &Tape, began: CallTime, ended: CallTime) -> Vec<u8> {
-    let span = (began - AROUND_MS)..=(ended + AROUND_MS);
-    let media = tape.inputs.iter().filter(|(at, _)| span.contains(at)).filter_map(|(_, input)| {
-        let TapeInput::Twilio(text) = input else { return None };
-        let message: Value = serde_json::from_str(text).ok()?;
-        STANDARD.decode(message.pointer("/media/payload")?.as_str()?).ok()
-    });
-    write_wav(1, AudioFormat::TELEPHONE, &media.flatten().collect::<Vec<u8>>())
+fn utterance(said: &[u8], began: CallTime, ended: CallTime) -> Vec<u8> {
+    let place = |at: CallTime| usize::try_from(at.as_ms()).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_MS);
+    let end = place(ended + AROUND_MS + FRAME_MS).min(said.len());
+    write_wav(1, AudioFormat::TELEPHONE, &said[place(began - AROUND_MS).min(end)..end])
 }
 
 /// The last text that the caller had sent by then. Texts come from tests alone.
