@@ -30,13 +30,12 @@ enum Sentence {
     /// Nobody has asked for it.
     #[default]
     NotNeeded,
-    /// The driver synthesises it, or could not.
-    Awaited,
+    /// The driver synthesises it.
+    Awaited(FetchId),
+    /// The driver could not, or the language has none.
+    Missing,
     Spoken(Clip),
 }
-
-/// The fetch of that sentence. Those of prompts begin at 1.
-pub(super) const FILLER_FETCH: FetchId = FetchId(0);
 
 /// The longest sentence, in bytes of mu-law: ten seconds.
 const MAX_SENTENCE_BYTES: usize = 80_000;
@@ -45,6 +44,11 @@ impl Fillers {
     /// Another agent has the call, perhaps in another language: it has recordings and a sentence of its own.
     pub(super) fn begin_again(&mut self) {
         *self = Self::default();
+    }
+
+    /// Whether that fetch is the sentence's.
+    pub(super) fn awaits(&self, fetch: FetchId) -> bool {
+        matches!(self.sentence, Sentence::Awaited(id) if id == fetch)
     }
 
     /// An answer has no audio. Returns whether it is the first one.
@@ -107,9 +111,11 @@ impl Call {
         let after_ms = self.config.fillers.greeting_after_ms;
         let is_recorded = self.recorded_filler().is_some();
         if !is_recorded && matches!(self.fillers.sentence, Sentence::NotNeeded) {
-            self.fillers.sentence = Sentence::Awaited;
+            self.fillers.sentence = Sentence::Missing;
             if let Some(words) = one_moment(&self.config.words.language) {
-                self.outputs.push_back(Output::Fetch(FILLER_FETCH, format!("text:{words}")));
+                let id = self.playback.new_fetch();
+                self.fillers.sentence = Sentence::Awaited(id);
+                self.outputs.push_back(Output::Fetch(id, format!("text:{words}")));
             }
             self.timers.set(Timer::Greeting, self.now + (after_ms - after_ms / 2).max(1));
             return;
@@ -121,7 +127,7 @@ impl Call {
         }
         let sentence = match &self.fillers.sentence {
             Sentence::Spoken(clip) => Some(clip.clone()),
-            Sentence::NotNeeded | Sentence::Awaited => None,
+            Sentence::NotNeeded | Sentence::Awaited(_) | Sentence::Missing => None,
         };
         let clip = self.recorded_filler().or(sentence).unwrap_or_else(tone);
         self.play_filler(Some(clip), "greeting");
@@ -138,6 +144,7 @@ impl Call {
         match audio {
             Ok(audio) => self.fillers.sentence = Sentence::Spoken(Clip(audio.into())),
             Err(why) => {
+                self.fillers.sentence = Sentence::Missing;
                 self.report(Report::PromptRefused { why: format!("the sentence for a caller who waits: {why}") })
             }
         }

@@ -73,7 +73,7 @@ use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
 use echo::Echo;
 use end_of_utterance::EndRules;
-use fillers::{FILLER_FETCH, Fillers};
+use fillers::Fillers;
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
@@ -406,7 +406,7 @@ impl Call {
     }
 
     fn on_fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>) {
-        if id == FILLER_FETCH {
+        if self.fillers.awaits(id) {
             self.on_filler_spoken(audio);
             return;
         }

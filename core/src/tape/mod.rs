@@ -45,6 +45,10 @@ pub use write::TapeWriter;
 /// The version of the format that this crate writes and reads.
 pub const TAPE_VERSION: u32 = 1;
 
+/// The latest time of a tape, in milliseconds: Twilio ends a call after 24 hours. A tape can name any time, and what
+/// is before it is silence, which takes memory.
+const MAX_MS: u64 = 24 * 3_600_000;
+
 /// A parsed tape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tape {
@@ -221,6 +225,9 @@ impl Tape {
         if self.inputs.last().is_some_and(|(before, _)| *before > at) {
             return Err("at_ms is smaller than in the line before".to_owned());
         }
+        if line.at_ms > MAX_MS {
+            return Err("at_ms is more than 24 hours".to_owned());
+        }
         self.inputs.push((at, line.into_input(self.header.marks)?));
         Ok(())
     }
@@ -368,6 +375,7 @@ mod tests {
         assert!(second(r#"{"at_ms":0,"from":"moon"}"#).starts_with("line 3 of the tape: \"from\" is \"moon\""));
         assert!(second(r#"{"at_ms":0,"from":"twilio"}"#).contains("\"message\" is missing"));
         assert!(second(r#"{"at_ms":0,"from":"agent","message":{"event":"ended"}}"#).contains("needs its \"turn\""));
+        assert!(second(r#"{"at_ms":86400001,"from":"timer"}"#).contains("more than 24 hours"));
         assert!(second("{\"at_ms\":5,\"from\":\"timer\"}\n{\"at_ms\":4,\"from\":\"timer\"}").contains("smaller"));
     }
 }

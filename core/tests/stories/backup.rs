@@ -8,6 +8,7 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report, Upda
 use serde_json::json;
 
 use crate::failures::fault;
+use crate::fillers::fetches;
 use crate::test_call::{TestCall, answer, answered, digits, goodbye, interim, numbers, with};
 
 const EDITIONS: [Edition; 3] = [Edition::Es, Edition::Cx, Edition::Ces];
@@ -153,6 +154,24 @@ fn a_backup_that_listens_first_is_waited_for_with_no_filler() {
     refuse(&mut test);
     test.hush(10_000);
     assert_eq!(test.reports().filter(|report| matches!(report, Report::Filler { .. })).count(), 0);
+}
+
+#[test]
+fn a_caller_who_waits_for_the_backup_hears_its_sentence_and_not_the_first_agents() {
+    let mut test = TestCall::started(with(backed(Edition::Cx, Edition::Es), |config| {
+        let backup = config.backup.as_mut().unwrap();
+        (config.fillers.greeting_after_ms, backup.fillers.greeting_after_ms) = (3_000, 3_000);
+        (config.words.language, backup.words.language) = ("de-DE".to_owned(), "fr-FR".to_owned());
+    }));
+    test.hush(2_000);
+    refuse(&mut test);
+    test.hush(2_000);
+    let [(first, german), (second, french)] = fetches(&test)[..] else { panic!("{:?}", fetches(&test)) };
+    assert_eq!([german, french], ["text:Einen Moment, bitte.", "text:Un instant, s'il vous plaît."]);
+    test.fetched(second, Ok(&[0x20; 800]));
+    test.fetched(first, Ok(&[0x30; 8_000]));
+    test.hush(1_500);
+    assert_eq!(test.played_ms(), 100, "the second sentence");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn greeting_fillers(test: &TestCall) -> usize {
     test.reports().filter(|report| **report == Report::Filler { which: "greeting" }).count()
 }
 
-fn fetches(test: &TestCall) -> Vec<(u32, &str)> {
+pub(crate) fn fetches(test: &TestCall) -> Vec<(u32, &str)> {
     let fetch =
         |output| if let &Output::Fetch(FetchId(id), ref uri) = output { Some((id, uri.as_str())) } else { None };
     test.outputs.iter().filter_map(|(_, output)| fetch(output)).collect()
@@ -100,8 +100,8 @@ fn a_caller_whose_agent_is_down_when_the_call_begins_hears_a_sentence_of_his_lan
         test.hush(20);
         at_ms += 20;
     }
-    assert_eq!(fetches(&test), [(0, "text:Einen Moment, bitte.")], "asked for before it is due");
-    test.fetched(0, Ok(&[0x44; 12_000]));
+    assert_eq!(fetches(&test), [(1, "text:Einen Moment, bitte.")], "asked for before it is due");
+    test.fetched(1, Ok(&[0x44; 12_000]));
     assert_eq!(test.played_ms(), 0, "not before its time");
     let turn = test.last_stream();
     test.agent(turn, fault("UNAVAILABLE", true));
@@ -128,7 +128,7 @@ fn where_no_sentence_can_be_had_he_hears_a_tone() {
             let is_asked = language == "en-US";
             assert_eq!(fetches(&test).len(), usize::from(is_asked), "a language without words has no sentence");
             if fails && is_asked {
-                test.fetched(0, Err("403"));
+                test.fetched(1, Err("403"));
             }
             test.hush(2_100);
             assert_eq!((greeting_fillers(&test), test.heard()), (1, vec![1_000]), "{language}");
@@ -163,7 +163,7 @@ fn a_sentence_that_comes_when_nobody_waits_for_it_any_more_is_not_played() {
     let mut test = waiting(|_| {});
     test.hush(2_000);
     test.agent(1, answered(300));
-    test.fetched(0, Ok(&[0x44; 8_000]));
+    test.fetched(1, Ok(&[0x44; 8_000]));
     test.hush(8_000);
     assert_eq!((greeting_fillers(&test), test.heard()), (0, vec![300]));
 }

@@ -329,9 +329,15 @@ impl Playback {
         }
     }
 
-    fn fetch(&mut self, uri: String, kind: Kind, moment: Moment) {
+    /// The number of the call's next fetch, whoever needs it.
+    pub(super) fn new_fetch(&mut self) -> FetchId {
         let id = self.next_fetch;
         self.next_fetch = id.next();
+        id
+    }
+
+    fn fetch(&mut self, uri: String, kind: Kind, moment: Moment) {
+        let id = self.new_fetch();
         if self.wait(Waiting::Fetch { id, kind }) {
             self.sent.outputs.push_back(PlaybackOutput::Fetch(id, uri));
         }
