@@ -124,6 +124,11 @@ impl Service {
     }
 
     pub(crate) fn exit_code(mut self) -> Option<i32> {
+        self.wait()
+    }
+
+    /// Waits until it has ended. Returns its exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }
