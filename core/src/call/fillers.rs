@@ -46,7 +46,7 @@ impl Fillers {
         *self = Self::default();
     }
 
-    /// Whether that fetch is the sentence's.
+    /// Whether the driver synthesises the sentence as an answer to that fetch.
     pub(super) fn awaits(&self, fetch: FetchId) -> bool {
         matches!(self.sentence, Sentence::Awaited(id) if id == fetch)
     }

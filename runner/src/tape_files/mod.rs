@@ -111,9 +111,9 @@ mod tests {
         std::fs::write(&path, "{}").unwrap();
         assert_eq!(export(&path, "call", TapeExport::Tape), Ok(b"{}".to_vec()));
         assert_eq!(export(&path, "call", TapeExport::Audio), Err(TapeFault::Unreadable));
-        let far = "{\"tape\":1,\"edition\":\"cx\",\"config\":{}}\n{\"at_ms\":1000000000000,\"from\":\"timer\"}\n";
+        let far = "{\"tape\":1,\"edition\":\"cx\",\"config\":{}}\n{\"at_ms\":14400001,\"from\":\"timer\"}\n";
         std::fs::write(&path, far).unwrap();
-        assert_eq!(export(&path, "call", TapeExport::Audio), Err(TapeFault::Unreadable), "8 TB of silence");
+        assert_eq!(export(&path, "call", TapeExport::Audio), Err(TapeFault::Unreadable), "more than four hours");
         File::options().write(true).open(&path).unwrap().set_len(MAX_TAPE_BYTES + 1).unwrap();
         assert_eq!(export(&path, "call", TapeExport::Tape), Err(TapeFault::TooLong));
         std::fs::remove_file(&path).unwrap();
