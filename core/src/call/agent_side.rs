@@ -86,6 +86,14 @@ impl Call {
         }
     }
 
+    /// The agent gets the caller's words again. Where they are a turn of their own, they go before what waits: digits that
+    /// he pressed after them.
+    pub(super) fn hear_words_first(&mut self) {
+        if !self.inputs.is_empty() && self.streams.can_begin_with(&TurnInput::Audio) {
+            self.inputs.add_first(TurnInput::Audio);
+        }
+    }
+
     /// How long the prompt still plays, for the agent's recogniser. Audio that waited for the stream comes first in it,
     /// so the prompt ends that much later in the stream's own time. If speech waits already, the recogniser must hear
     /// it, so nothing is protected. That speech does not cut the prompt anyway.
@@ -200,7 +208,7 @@ impl Call {
 
     /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice
     /// detector counts too.
-    fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
+    pub(super) fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
         let has_voice = self.voice.onset_since(heard.began).is_some();
         let has_voice = has_voice && !self.is_agents_voice(heard.began, self.caller.received());
         !self.says_nothing(turn) && (!heard.utterance.is_empty() || has_voice)
@@ -310,6 +318,7 @@ impl Call {
         match closed.ask_again.filter(|_| self.on_unanswered(turn)) {
             Some(TurnInput::Audio) => {
                 self.caller.rewind();
+                self.hear_words_first();
             }
             words => {
                 self.caller.forget_written();

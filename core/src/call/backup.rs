@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::agent::TurnInput;
 use crate::call::echo::Echo;
 use crate::call::end_of_utterance::EndRules;
 use crate::call::inputs::AgentInputs;
@@ -93,6 +94,7 @@ impl Call {
     fn take_over_inputs(&mut self, inputs: AgentInputs, first: &CallConfig) {
         let mut other = std::mem::replace(&mut self.inputs, inputs);
         self.outcome.parameters = self.inputs.take_over(&mut other, self.awaits_greeting, &self.outcome.parameters);
+        let words_first = other.first() == Some(&TurnInput::Audio);
         self.digits.set_rules(None);
         let one_by_one = first.dtmf.max_digits == 1;
         for digits in other.take_digits() {
@@ -101,6 +103,9 @@ impl Call {
             } else if !self.inputs.add_digits(digits, self.config.dtmf.form.clone()) {
                 self.report(Report::DigitDropped);
             }
+        }
+        if words_first {
+            self.hear_words_first();
         }
     }
 

@@ -23,6 +23,7 @@ const MAX_QUEUED_TOOL_RESULTS: usize = 16;
 /// What the agent gets besides the caller's audio.
 #[derive(Debug)]
 pub(super) struct AgentInputs {
+    /// [`TurnInput::Audio`] stands for words of the caller's that go before the rest.
     queue: VecDeque<TurnInput>,
     /// Session parameters that the agent does not know yet.
     pub(super) parameters: Map<String, Value>,

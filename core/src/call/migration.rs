@@ -1,9 +1,14 @@
 //! Migration to another media stream in the same session, before the platform cuts this one or before this instance
 //! ends. We close the WebSocket in a gap of the conversation, and `<Connect action>` carries the call on.
 
+use crate::audio::bytes;
 use crate::call::Call;
 use crate::call::lifecycle::{Lifecycle, Migration};
+use crate::call::streams::Heard;
 use crate::report::CloseReason;
+
+/// How long the words of a voice may be on their way, in milliseconds: until then the agent may send a transcript.
+const UNDERSTOOD_MS: u64 = 2_000;
 
 impl Call {
     /// The call should migrate as soon as nobody would notice it, and must when the timeout is over.
@@ -28,7 +33,7 @@ impl Call {
     /// Whether nobody speaks, nothing plays, no digits come, no tool runs and nothing waits for its answer.
     fn is_gap(&self) -> bool {
         let is_quiet = match self.streams.listening() {
-            Some((_, heard)) => heard.utterance.is_empty(),
+            Some((_, heard)) => heard.utterance.is_empty() && !self.may_have_spoken(heard),
             None => self.caller.unwritten_ms() == 0,
         };
         is_quiet
@@ -38,5 +43,13 @@ impl Call {
             && !self.voice.is_speaking()
             && self.digits.is_empty()
             && self.inputs.is_empty()
+    }
+
+    /// Whether a voice that the agent has neither understood nor answered may be the caller's.
+    fn may_have_spoken(&self, heard: &Heard) -> bool {
+        let now = self.caller.received();
+        let unanswered = heard.began.max(self.caller.kept_from());
+        let since = unanswered.max(now.saturating_sub(bytes(UNDERSTOOD_MS)));
+        self.voice.end_since(since).is_some() && !self.is_agents_voice(since, now)
     }
 }

@@ -3,6 +3,8 @@
 //! `streams` holds the state of the stream to the agent: one state machine for ES and CX, one for CES, behind one
 //! interface. `lifecycle` has the states of the call itself.
 //!
+//! `interface` is what goes into a call and what comes out of it.
+//!
 //! These modules hold one part each and know nothing of a call: `playback` what the caller hears, `caller_audio` the
 //! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the
 //! caller says in a turn, `echo` which words are the agent's own, `loudness` how loud both were, `stage_recorder` the
@@ -26,6 +28,7 @@ mod echo;
 mod end_of_utterance;
 mod fillers;
 mod inputs;
+mod interface;
 mod lifecycle;
 mod loudness;
 mod migration;
@@ -47,13 +50,10 @@ mod unanswered;
 mod utterance;
 mod waiting_tone;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
-use crate::agent::{AgentCommand, AgentEvent, ToolCall};
+use crate::agent::AgentCommand;
 use crate::audio::bytes;
 use crate::audio::voice::VoiceDetector;
 use crate::call_facts::CallFacts;
@@ -62,7 +62,7 @@ use crate::config::{CallConfig, StartingInput};
 use crate::ending::CallLimit;
 use crate::error::{InputError, PeerFault};
 use crate::handoff::Outcome;
-use crate::ids::{FetchId, StreamId, ToolsId, TurnId};
+use crate::ids::{FetchId, StreamId, TurnId};
 use crate::report::{CloseReason, Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -90,6 +90,7 @@ use unanswered::Asked;
 
 pub use crate::parameters::MAX_PARAMETER_BYTES;
 pub use caller_audio::MAX_KEPT_MS;
+pub use interface::{Input, Output, UpdateResult};
 pub use playback::CHUNK_MS;
 pub use streams::MAX_ANSWER_TEXT_BYTES;
 pub use timer::Timer;
@@ -135,94 +136,6 @@ pub struct Call {
     /// The decoded audio of the current frame. Kept to reuse its memory.
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
-}
-
-/// An input of the call: what happened outside.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Input<'a> {
-    /// A text message came over the WebSocket.
-    Twilio(&'a str),
-    /// A binary message came, which Twilio never sends.
-    TwilioBinary,
-    /// The WebSocket closed.
-    TwilioClosed,
-    /// Twilio does not read what we send, so the WebSocket's queue is full.
-    NotReading,
-    /// Another media stream has the call now.
-    TakenOver,
-    /// The answer to [`Output::Admit`]: whether there is room for the call.
-    Admitted(bool),
-    /// The caller sends a text as if he had said it. No telephone does: it comes from a test of a call flow.
-    Text(&'a str),
-    /// The agent stream with this id sent an event.
-    Agent(StreamId, AgentEvent),
-    /// Twilio's REST API answered [`Output::Update`], or could not be reached.
-    Updated(UpdateResult),
-    /// The result of [`Output::Fetch`]: the bytes of a WAV, or a sentence that says why there are none. Anything but a
-    /// WAV is not played.
-    Fetched(FetchId, Result<&'a [u8], &'a str>),
-    /// The results of [`Output::RunTools`], one for each tool call, in the same order. An `Err` is a sentence for the
-    /// agent that says why there is no result.
-    ToolsRun(ToolsId, Vec<Result<Map<String, Value>, String>>),
-    /// How much of the agent's audio may wait from now on, in milliseconds, if that is less than
-    /// [`CallConfig::max_answer_ms`]: the driver has many calls and one memory. What waits already stays.
-    AudioRoom(u64),
-    /// The call should migrate because this instance will end. The call closes its media stream in the next gap of the
-    /// conversation, after [`Timeouts::migration_ms`](crate::config::Timeouts) at the latest.
-    Migrate,
-    /// The deadline has passed. A `Timeout` that comes too early or twice changes nothing.
-    Timeout,
-}
-
-/// The result of a REST update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum UpdateResult {
-    /// Twilio accepted it and will stop the stream.
-    Accepted,
-    /// The call is already over (404, 21220).
-    CallGone,
-    /// It could not be done, or not in time. The call must go on through `<Connect action>`.
-    Impossible,
-}
-
-/// What the driver must do. The outputs come in the order in which it must do them.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// Send this over the WebSocket.
-    Twilio(TwilioMessage),
-    /// Pass this to that stream.
-    Agent(StreamId, AgentCommand),
-    /// The media stream has started, with these `<Parameter>`s: is there room for the call? Comes only if
-    /// [`CallConfig::busy`] is set. Answer with one [`Input::Admitted`], before any other input.
-    Admit(BTreeMap<String, String>),
-    /// Update the call with this TwiML over REST. If the WebSocket closes before that, the driver answers
-    /// `/connect-ended` with this TwiML. Answer with one [`Input::Updated`].
-    Update {
-        /// A whole document. If it contains [`DIAL_ACTION`](crate::twiml::DIAL_ACTION), the driver puts its own URL
-        /// there.
-        twiml: String,
-    },
-    /// Fetch audio from this address. Answer with one [`Input::Fetched`]. The driver limits its size and time.
-    Fetch(FetchId, String),
-    /// Run these tools. Comes only if [`CallConfig::has_tools`] is set. Answer with one [`Input::ToolsRun`]. The driver
-    /// limits how long it takes.
-    RunTools(ToolsId, Vec<ToolCall>),
-    /// The agent cannot be had: streams that open from here on go to its backup, as [`CallConfig::backup`] says. Fetches
-    /// and tools go by the backup's settings too. Comes once at most.
-    UseBackup,
-    /// A fact for logs and metrics.
-    Report(Report),
-    /// Close the WebSocket. The last output.
-    Close(CloseReason),
-}
-
-impl Output {
-    /// The report, if it is one.
-    #[must_use]
-    pub fn report(&self) -> Option<&Report> {
-        if let Self::Report(report) = self { Some(report) } else { None }
-    }
 }
 
 impl Call {

@@ -134,6 +134,7 @@ impl Call {
         if may_repeat {
             self.requeue_inputs(&mut broken);
         }
+        let is_spoken = is_audio && self.streams.heard().is_some_and(|heard| self.is_spoken(turn, heard));
         self.streams.cancel();
         self.timers.stop(Timer::Thinking);
         // Google does not document whether an agent refuses an event that it does not know (CES).
@@ -153,6 +154,9 @@ impl Call {
         };
         let input = if refuses_event { TurnInput::Audio } else { broken.input };
         let again = if may_repeat { self.retry_input(input) } else { 0 };
+        if is_spoken && again > 0 {
+            self.hear_words_first();
+        }
         self.caller.forget_written();
         self.report(Report::TurnFailed { turn, fault, retry_in_ms: pause, again_ms: again / BYTES_PER_MS as u64 });
         if refuses_event {

@@ -205,6 +205,36 @@ fn digits_whose_turn_failed_are_sent_again() {
 }
 
 #[test]
+fn words_that_are_sent_again_go_before_the_digits_that_followed_them() {
+    for lost in [crate::failures::fault("UNAVAILABLE", true), AgentEvent::Ended] {
+        let mut test = TestCall::started(CallConfig::default());
+        test.speak(600);
+        test.agent(1, interim("my number is"));
+        test.hush(320);
+        test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
+        test.press("42#");
+        test.agent(1, lost);
+        test.wait(200);
+        assert_eq!(test.opened_with(2), TurnInput::Audio);
+        assert!(numbers(&test.written(2)).starts_with(&(0..46).collect::<Vec<u16>>()));
+        test.agent(2, interim("my number is"));
+        test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
+        test.agent(2, answered(200));
+        assert_eq!(test.opened_with(3), digits("42", Some('#')));
+    }
+}
+
+#[test]
+fn digits_whose_turn_failed_are_not_held_up_by_silence() {
+    let mut test = TestCall::started(CallConfig::default());
+    test.hush(400);
+    test.agent(1, crate::failures::fault("UNAVAILABLE", true));
+    test.press("42#");
+    test.wait(200);
+    assert_eq!(test.opened_with(2), digits("42", Some('#')));
+}
+
+#[test]
 fn digits_after_the_agents_last_words_change_nothing() {
     let mut test = TestCall::started(starting_text());
     test.agent(1, crate::test_call::goodbye(1_000));

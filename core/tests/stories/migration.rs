@@ -40,6 +40,33 @@ fn a_question_is_answered_first() {
 }
 
 #[test]
+fn a_word_that_is_not_understood_yet_is_waited_for() {
+    let mut test = TestCall::started(starting_text());
+    test.agent(1, answered(2_000));
+    test.migrate();
+    test.hush(1_500);
+    test.speak(300);
+    test.hush(800);
+    assert_eq!(test.closed(), None, "the prompt is over, and the agent has not said what it heard");
+    test.utter(2, 0);
+    assert_eq!(test.closed(), None);
+    test.agent(2, answered(1_000));
+    test.hush(1_100);
+    assert_eq!(test.closed(), Some(CloseReason::Migrated));
+}
+
+#[test]
+fn a_cough_to_which_nothing_comes_is_not_waited_for_longer_than_two_seconds() {
+    let mut test = TestCall::started(CallConfig::default());
+    test.speak(400);
+    test.migrate();
+    test.hush(1_900);
+    assert_eq!(test.closed(), None);
+    test.hush(200);
+    assert_eq!(test.closed(), Some(CloseReason::Migrated));
+}
+
+#[test]
 fn what_does_not_come_to_an_end_is_not_waited_for_longer_than_eight_seconds() {
     let mut test = TestCall::started(starting_text());
     test.agent(1, answered(60_000));

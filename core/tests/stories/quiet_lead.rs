@@ -78,6 +78,23 @@ fn a_stream_that_breaks_in_the_lead_has_answered_nothing() {
 }
 
 #[test]
+fn a_lead_on_a_stream_that_goes_away_has_answered_nothing() {
+    let mut test = TestCall::started(config());
+    for event in [quiet(400), AgentEvent::GoAway, quiet(400), AgentEvent::Ended] {
+        test.agent(1, event);
+    }
+    test.wait(300);
+    assert_eq!(test.opened_with(2), TurnInput::Event("session_start".to_owned()));
+    let mut test = greeted();
+    test.speak(400);
+    for event in [interim("two loaves"), quiet(400), AgentEvent::GoAway, quiet(400), AgentEvent::Ended] {
+        test.agent(1, event);
+    }
+    test.hush(400);
+    assert!(numbers(&test.written(2)).starts_with(&(0..45).collect::<Vec<u16>>()), "the words are said again");
+}
+
+#[test]
 fn noise_is_no_answer_however_long_it_goes_on() {
     let timeouts = Timeouts { answer_ms: 4_000, ..Timeouts::default() };
     let mut test = TestCall::started(CallConfig { timeouts, ..config() });

@@ -9,6 +9,7 @@ mod heard;
 mod per_session;
 mod per_turn;
 mod said;
+mod session_stream;
 mod wait;
 
 use std::fmt::Debug;

@@ -7,22 +7,25 @@
 //! ```text
 //! Idle --audio, an event or a text: Open--> Listening
 //! Listening --the turn is complete--> Listening
-//! Listening --go away, and no answer or only an empty part has come: HalfClose--> Closing
+//! Listening --no answer to the starting event in time: the starting text--> Listening
+//! Listening --go away, and no answer or only an empty part or a quiet lead has come: HalfClose--> Closing
 //! Listening --go away in the middle of an answer--> FinishingAnswer
 //! Listening, FinishingAnswer --audio limit: HalfClose--> Closing
 //! FinishingAnswer --the turn is complete, or the rest does not come in time: HalfClose--> Closing
+//! Closing --the turn is complete--> Closing
 //! FinishingAnswer, Closing --ended by the server, failed: Done--> Idle
 //! Closing --the server does not end it in time: Cancel--> Idle
 //! Listening --ended by the server or failed, without an answer--> Idle (retry)
 //! Listening --ended by the server or failed, in an answer: Done--> Idle
 //! any open --the agent's part of the call is over and no more words come: Done--> Idle
 //! Listening --no answer in time, stalled: Cancel--> Idle (retry)
+//! Listening --no more of an answer that has begun in time: Cancel--> Idle
 //! any open --limit of the call, close: Cancel--> Idle
 //! ```
 
 use serde_json::{Map, Value};
 
-use crate::agent::{Answer, AnswerPart, Intent, Prompt, ToolResult, TurnInput};
+use crate::agent::{Answer, AnswerPart, Prompt, ToolResult, TurnInput};
 use crate::audio::Position;
 use crate::call::Timer;
 use crate::call::utterance::Utterance;
@@ -33,7 +36,7 @@ use crate::time::CallTime;
 
 use super::answer_parts::{AnswerParts, Earlier};
 use super::heard::Heard;
-use super::said::Said;
+use super::session_stream::{Begins, Stream, Tools, Turn};
 use super::wait::Wait;
 use super::{
     AfterPart, AgentStreams, AtLimit, Broken, Cancelled, Closed, Late, OpenStream, Opened, Opening, Rotation,
@@ -69,113 +72,6 @@ pub(super) enum PerSession {
     FinishingAnswer(Stream),
     /// The stream is half-closed. When it has ended, another one takes over.
     Closing(Stream),
-}
-
-/// What a stream is in all states.
-#[derive(Debug)]
-pub(super) struct Stream {
-    id: StreamId,
-    opened_at: CallTime,
-    /// How much of the caller's audio had come when it was opened.
-    opened: Position,
-    heard: Heard,
-    /// Whether the caller spoke when the stream was last told.
-    caller_speaks: bool,
-    /// Session parameters that it has not confirmed.
-    parameters: Map<String, Value>,
-    /// Digits and texts that it got since the agent last began to answer.
-    unanswered: Vec<TurnInput>,
-    tools: Tools,
-    turn: Turn,
-    wait: Wait,
-}
-
-/// Whose results of tools a stream got first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Tools {
-    /// It has asked for none and got none.
-    #[default]
-    Unused,
-    /// It has asked for tools itself.
-    Own,
-    /// It got results that an earlier stream had asked for.
-    Foreign,
-}
-
-/// The current turn of a stream.
-#[derive(Debug)]
-struct Turn {
-    id: TurnId,
-    begins: Begins,
-    /// When the input was complete, as far as we know.
-    asked_at: CallTime,
-    answer: AnswerParts,
-    /// Whether audio came before the answer in which nobody speaks.
-    has_lead: bool,
-    said: Said,
-}
-
-/// What a turn begins with.
-#[derive(Debug)]
-enum Begins {
-    /// The caller's audio.
-    Audio,
-    /// An event or a text.
-    Input(TurnInput),
-    /// The same, but we wait for its answer no more. The next stream gets it again if this one fails.
-    UnansweredInput(TurnInput),
-}
-
-impl Turn {
-    fn new(id: TurnId, begins: Begins, now: CallTime) -> Self {
-        Self { id, begins, asked_at: now, answer: AnswerParts::default(), has_lead: false, said: Said::default() }
-    }
-
-    /// The input that it began with.
-    fn input(&self) -> Option<&TurnInput> {
-        match &self.begins {
-            Begins::Audio => None,
-            Begins::Input(input) | Begins::UnansweredInput(input) => Some(input),
-        }
-    }
-
-    /// The input that it began with, if we still wait for its answer.
-    fn awaited_input(&self) -> Option<&TurnInput> {
-        match &self.begins {
-            Begins::Input(input) if !self.answer.is_something() => Some(input),
-            Begins::Input(_) | Begins::Audio | Begins::UnansweredInput(_) => None,
-        }
-    }
-}
-
-impl Stream {
-    fn open(&self) -> OpenStream {
-        OpenStream { stream: self.id, turn: self.turn.id }
-    }
-
-    /// What the caller said in this turn, if the agent has answered nothing.
-    fn unanswered_words(&self) -> Option<String> {
-        // If the turn began with another input, its empty answer is to that.
-        let is_to_words = self.turn.input().is_none() && !self.heard.utterance.is_empty();
-        let is_unanswered = is_to_words && !self.turn.answer.is_something();
-        is_unanswered.then(|| self.heard.utterance.text().to_owned())
-    }
-
-    /// The report of the answer, if there was one. The end of the conversation alone is not an answer.
-    fn answer_report(&self) -> Option<Report> {
-        let Said { text, intent, parameters, audio_ms, .. } = &self.turn.said;
-        let says = !text.is_empty() || *audio_ms > 0 || !parameters.is_empty() || *intent != Intent::default();
-        (self.turn.answer.is_something() && says).then(|| Report::Answered {
-            turn: self.turn.id,
-            query_text: self.heard.utterance.text().to_owned(),
-            text: text.clone(),
-            intent: intent.clone(),
-            is_no_match: false,
-            parameters: parameters.clone(),
-            audio_ms: *audio_ms,
-            thought_ms: self.turn.answer.thought_ms,
-        })
-    }
 }
 
 impl PerSession {
@@ -389,11 +285,14 @@ impl AgentStreams for PerSession {
         Some(earlier)
     }
 
-    /// The answer after a lead gets more time, but noise that never ends gets it only once.
+    /// The answer after a lead gets more time, but noise that never ends gets it only once, and a stream that will be
+    /// replaced gets none.
     fn note_lead(&mut self, due: CallTime) -> bool {
-        let Self::Listening(stream) = self else { return false };
+        let must_end = self.is_being_replaced();
+        let Some(stream) = self.stream_mut() else { return false };
         let is_lead = !stream.turn.answer.is_something();
-        if is_lead && !std::mem::replace(&mut stream.turn.has_lead, true) && stream.wait.is_for_answer() {
+        let is_first = is_lead && !std::mem::replace(&mut stream.turn.has_lead, true);
+        if is_first && !must_end && stream.wait.is_for_answer() {
             stream.wait.for_answer(due + MAX_LEAD_MS);
         }
         is_lead

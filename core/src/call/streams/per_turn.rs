@@ -3,22 +3,28 @@
 //! ```text
 //! Idle --audio: Open--> Listening
 //! Idle --event, text, digits or tool results: Open, HalfClose--> Responding
-//! Listening --end of utterance, an answer, digits complete after speech: HalfClose--> Responding
-//! Listening --audio limit, with a transcript or with the caller speaking in the last moment: HalfClose--> Responding
-//! Listening --end of utterance without speech, during a prompt or while digits are collected: Cancel--> Idle
-//! Listening --digits complete, no-input or audio limit, without speech: Cancel--> Idle
+//! Listening --end of utterance, an answer, digits or a text complete after speech: HalfClose--> Responding
+//! Listening --audio limit, in a pause after a transcript or in the last moment of speech: HalfClose--> Responding
+//! Listening --no-input, if the agent has no event for it: HalfClose--> Responding
+//! Listening --end of utterance without words of the caller's, beside a prompt or digits: Cancel--> Idle
+//! Listening --digits or a text complete, no-input with an event, audio limit, without speech: Cancel--> Idle
 //! Listening --ended by the server, failed--> Idle (retry)
 //! Listening --stalled: Cancel--> Idle (retry)
 //! Responding --final part, ended by the server, no more of an open answer in time: Done--> Idle
+//! Responding --the agent's part of the call is over and no more words come: Done--> Idle
 //! Responding --failed before an answer--> Idle (retry)
 //! Responding --failed after a part that is not empty: Done--> Idle
-//! Responding --no answer, or no rest of a partial one, in time: Cancel--> Idle (retry)
+//! Responding --silence is refused--> Idle
+//! Responding --no answer or only an empty part in time: Cancel--> Idle (retry)
+//! Responding --no rest of a part that is not empty in time: Cancel--> Idle
+//! Responding --an answer to words that we ended too early: Cancel--> Idle
 //! Listening, Responding --limit of the call, close: Cancel--> Idle
 //! ```
 //!
 //! An answer is complete with its final part, or when the server closes the stream. An answer that did not announce
 //! more is also complete after a time without more of it. A complete turn with words in it and no answer is
-//! unanswered: the next stream gets the words again.
+//! unanswered: the next stream gets the words again, once. In place of a retry the call gets its backup or ends if the
+//! fault does not pass.
 
 use serde_json::{Map, Value};
 
