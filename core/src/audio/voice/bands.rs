@@ -1,5 +1,7 @@
 //! Splits audio into two bands and measures their levels.
 
+use std::array::from_fn;
+
 use super::BLOCK;
 use crate::audio::g711::mulaw_to_linear;
 
@@ -48,24 +50,23 @@ impl Bands {
         &self.low
     }
 
-    /// Four samples less the four before, for every second sample.
+    /// Four samples less the four before, for every second sample. It adds pairs up, and pairs of pairs: loops of a fixed
+    /// length that look at many samples at once.
     fn filter_low(&mut self) -> u32 {
-        for (low, window) in self.low.iter_mut().zip(self.samples[2..].windows(PAST).step_by(2)) {
-            let (old, new) = window.split_at(PAST / 2);
-            let sum = |part: &[i16]| part.iter().map(|&sample| i32::from(sample)).sum::<i32>();
-            // The sum of 8 magnitudes of at most 32,124: an eighth fits.
-            *low = i16::try_from((sum(new) - sum(old)) / 8).unwrap_or_default();
-        }
+        let pairs = self.samples[2..].as_chunks::<2>().0;
+        let pairs: [i32; LOW_BLOCK + 3] = from_fn(|at| i32::from(pairs[at][0]) + i32::from(pairs[at][1]));
+        let fours: [i32; LOW_BLOCK + 2] = from_fn(|at| pairs[at] + pairs[at + 1]);
+        // The sum of 8 magnitudes of at most 32,124: an eighth fits.
+        self.low = from_fn(|at| i16::try_from((fours[at + 2] - fours[at]) / 8).unwrap_or_default());
         mean(self.low[LOW_BLOCK - COUNTED..].iter().map(|low| u32::from(low.unsigned_abs())), COUNTED)
     }
 
     /// A quarter of the second difference: what is above about 2,000 Hz, where the consonants are.
     fn measure_high(&self) -> u32 {
-        let values = self.samples[PAST..].windows(3).map(|window| {
-            let [one, two, three] = [window[0], window[1], window[2]].map(i32::from);
-            (one - 2 * two + three).unsigned_abs()
-        });
-        mean(values, 4 * (BLOCK - 2))
+        let samples: [i32; BLOCK] = from_fn(|at| i32::from(self.samples[PAST + at]));
+        let values: [u32; BLOCK - 2] =
+            from_fn(|at| (samples[at] - 2 * samples[at + 1] + samples[at + 2]).unsigned_abs());
+        mean(values.into_iter(), 4 * (BLOCK - 2))
     }
 }
 
