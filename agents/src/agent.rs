@@ -15,6 +15,7 @@ use crate::address::{CesTransport, Endpoint, EsApi, Product};
 use crate::auth::{Auth, AuthError};
 use crate::ces::{self, Carrier, WebSockets};
 use crate::channels::Channels;
+use crate::connection::Connector;
 use crate::cx_convert::Cx;
 use crate::endpointing::{self, Endpointing};
 use crate::es_convert::Es;
@@ -22,6 +23,7 @@ use crate::message_room::MessageRoom;
 use crate::pipe::{InputPipe, PipeFull, StreamInput};
 use crate::session::SessionContext;
 use crate::stream::{OpenedStream, Streams};
+use crate::target::{InvalidTarget, Target};
 use dialbridge_net::dial::Dial;
 
 /// How many events of one call can wait to be handled. When the queue is full, the call's streams wait.
@@ -83,9 +85,12 @@ impl Agent {
         };
         let sockets = match link {
             Link::Grpc => None,
-            Link::WebSocket => Some(WebSockets::new(endpoint, auth.clone(), dial.clone()).map_err(AgentError::Tls)?),
+            Link::WebSocket => {
+                Some(WebSockets::new(endpoint, auth.clone(), dial.clone()).map_err(AgentError::Endpoint)?)
+            }
         };
-        let channels = Channels::new(endpoint, dial, max_streams).map_err(AgentError::Endpoint)?;
+        let target = Target::http2(endpoint, dial).map_err(AgentError::Endpoint)?;
+        let channels = Channels::new(Connector::new(target, max_streams), max_streams);
         Ok(Self { endpoint: endpoint.url.as_str().into(), streams: Streams { channels, auth, room }, sockets })
     }
 
@@ -108,9 +113,10 @@ impl Agent {
     pub async fn warm_up(&self) -> io::Result<()> {
         self.streams.auth.warm_up().await.map_err(io::Error::other)?;
         match &self.sockets {
-            None => self.streams.channels.warm_up().await.map_err(io::Error::other),
-            Some(sockets) => sockets.warm_up().await.map_err(|fault| io::Error::other(fault.to_string())),
+            None => self.streams.channels.warm_up().await,
+            Some(sockets) => sockets.warm_up().await,
         }
+        .map_err(|fault| io::Error::other(fault.to_string()))
     }
 
     /// The number of connections, and of streams on all of them.
@@ -200,17 +206,14 @@ pub enum AgentError {
     /// No usable credentials.
     Auth(AuthError),
     /// The endpoint cannot be used.
-    Endpoint(tonic::transport::Error),
-    /// TLS cannot be set up.
-    Tls(rustls::Error),
+    Endpoint(InvalidTarget),
 }
 
 impl std::fmt::Display for AgentError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Auth(error) => error.fmt(f),
-            Self::Endpoint(error) => write!(f, "the endpoint cannot be used: {error}"),
-            Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
+            Self::Endpoint(error) => error.fmt(f),
         }
     }
 }

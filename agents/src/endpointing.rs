@@ -3,6 +3,8 @@
 //!
 //! Source: `CloudConversationDebuggingInfo` of `google.cloud.dialogflow.cx.v3`.
 
+use std::future::poll_fn;
+
 use bytes::Bytes;
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::{AgentFault, TurnInput, TurnStart};
@@ -11,9 +13,8 @@ use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::c
 use crate::cx_convert::Cx;
 use crate::cx_request::first_request;
 use crate::fault::fault;
-use crate::pipe::InputPipe;
+use crate::pipe::{InputPipe, ResetOnDrop};
 use crate::protobuf::from_duration;
-use crate::reset::ResetOnDrop;
 use crate::session::SessionContext;
 use crate::stream::{Dialect, Streams};
 
@@ -64,9 +65,10 @@ pub(super) async fn endpointing(
     pipe.close();
     let _reset = ResetOnDrop(pipe.clone());
     let start = TurnStart::new(TurnInput::Audio);
-    let (_lease, mut responses, _room) = streams.open::<Debugged>(context, &start, &pipe).await?;
+    let mut turn = streams.open::<Debugged>(context, &start, &pipe).await?;
     let mut found = None;
-    while let Some(response) = responses.message().await.map_err(|status| fault(&status))? {
+    while let Some(response) = poll_fn(|cx| turn.poll_next(cx)).await {
+        let response = response.map_err(|status| fault(&status))?;
         found = response.debugging_info.map(read).or(found);
     }
     Ok(found)

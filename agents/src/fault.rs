@@ -47,6 +47,11 @@ fn message(status: &Status) -> String {
     if is_named { format!("({USER_PROJECT_DENIED}) {text}") } else { text.to_owned() }
 }
 
+/// There is no connection to the endpoint.
+pub(super) fn unreachable(why: &str) -> AgentFault {
+    fault(&Status::unavailable(why))
+}
+
 /// The endpoint's certificate is not trusted. A retry would meet the same one.
 pub(super) fn untrusted(code: &str, why: &str) -> AgentFault {
     let message = format!("the certificate of the agent's endpoint is not accepted: {why}");

@@ -45,14 +45,22 @@ pub enum StreamInput {
     Parameters(Map<String, Value>),
 }
 
+/// Takes a stream's input at once, in the call's own task. A task of the stream would have to wake for each frame.
+pub(super) trait Sink: fmt::Debug + Send {
+    /// Waits until the agent takes some of a message with about so many bytes of audio. False if it takes none any more.
+    fn poll_room(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<bool>;
+    /// Sends a message.
+    fn send(&mut self, input: StreamInput);
+    /// Half-closes the stream, which needs no room. A sink that is dropped without it resets the stream.
+    fn end(&mut self);
+}
+
 /// Connects a call to its stream. The call writes frames; the stream takes all that waits when it can send.
 #[derive(Debug, Default)]
 pub struct InputPipe {
     state: Mutex<State>,
     left: Notify,
     caller_speaks: AtomicBool,
-    /// The minimum audio in a message, in bytes. The last message, and one before other input, may have less.
-    chunk: usize,
 }
 
 #[derive(Debug, Default)]
@@ -62,8 +70,21 @@ struct State {
     /// Other inputs, each with the audio after it.
     others: VecDeque<(StreamInput, BytesMut)>,
     is_closed: bool,
-    is_reset: bool,
-    reader: Option<Waker>,
+    reader: Reader,
+    /// The minimum audio in a message, in bytes. The last message, and one before other input, may have less.
+    chunk: usize,
+}
+
+/// Who takes the input.
+#[derive(Debug, Default)]
+enum Reader {
+    /// Nobody yet, or nobody any more.
+    #[default]
+    Nobody,
+    /// A task that waits for more.
+    Waits(Waker),
+    /// A sink, and the task to wake when it has room again.
+    Sink(Box<dyn Sink>, Waker),
 }
 
 impl InputPipe {
@@ -71,7 +92,7 @@ impl InputPipe {
     /// the end. If `chunk_ms` is at most 20, audio does not wait.
     pub(super) fn new(chunk_ms: usize) -> Arc<Self> {
         let chunk = if chunk_ms > FRAME_MS { chunk_ms * BYTES_PER_MS } else { 0 };
-        Arc::new(Self { chunk, ..Self::default() })
+        Arc::new(Self { state: Mutex::new(State { chunk, ..State::default() }), ..Self::default() })
     }
 
     /// Writes audio.
@@ -88,8 +109,8 @@ impl InputPipe {
             Some((_, after)) => after.extend_from_slice(audio),
             None => state.audio.extend_from_slice(audio),
         }
-        if state.audio.len() >= self.chunk {
-            wake(state);
+        if state.is_ready() {
+            deliver(state);
         }
         Ok(())
     }
@@ -104,7 +125,7 @@ impl InputPipe {
             return Err(PipeFull);
         }
         state.others.push_back((input, BytesMut::new()));
-        wake(state);
+        deliver(state);
         Ok(())
     }
 
@@ -121,20 +142,31 @@ impl InputPipe {
     pub fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
-        wake(state);
+        deliver(state);
     }
 
-    /// Gives the stream up and discards waiting input.
+    /// Sends all input through `sink` from here on. `cx` is that of the task that calls [`send_waiting`](Self::send_waiting).
+    pub(super) fn send_through(&self, sink: impl Sink + 'static, cx: &Context<'_>) {
+        let mut state = self.lock();
+        state.reader = Reader::Sink(Box::new(sink), cx.waker().clone());
+        deliver(state);
+    }
+
+    /// Sends what has waited for room.
+    pub(super) fn send_waiting(&self, cx: &Context<'_>) {
+        let mut state = self.lock();
+        if let Reader::Sink(_, task) = &mut state.reader {
+            task.clone_from(cx.waker());
+            state.send();
+        }
+    }
+
+    /// Gives the sink up, which resets the stream, and discards waiting input.
     pub(super) fn reset(&self) {
         let mut state = self.lock();
-        state.is_reset = true;
         state.audio = BytesMut::new();
         state.others = VecDeque::new();
-        wake(state);
-    }
-
-    pub(super) fn is_reset(&self) -> bool {
-        self.lock().is_reset
+        state.reader = Reader::Nobody;
     }
 
     /// Tells the stream that the call needs nothing more from it.
@@ -152,19 +184,10 @@ impl InputPipe {
     /// The next input: up to [`MAX_AUDIO_BYTES`] of audio, or one other input; `None` if the pipe is closed and empty.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Option<StreamInput>> {
         let mut state = self.lock();
-        let is_enough = state.audio.len() >= self.chunk || state.is_closed || !state.others.is_empty();
-        if !state.audio.is_empty() && is_enough {
-            let most = state.audio.len().min(MAX_AUDIO_BYTES);
-            return Poll::Ready(Some(StreamInput::Audio(state.audio.split_to(most).freeze())));
+        if state.is_ready() {
+            return Poll::Ready(state.next());
         }
-        if let Some((input, audio)) = state.others.pop_front() {
-            state.audio = audio;
-            return Poll::Ready(Some(input));
-        }
-        if state.is_closed {
-            return Poll::Ready(None);
-        }
-        state.reader = Some(cx.waker().clone());
+        state.reader = Reader::Waits(cx.waker().clone());
         Poll::Pending
     }
 
@@ -173,11 +196,72 @@ impl InputPipe {
     }
 }
 
-fn wake(mut state: MutexGuard<'_, State>) {
-    let reader = state.reader.take();
-    drop(state);
-    if let Some(reader) = reader {
-        reader.wake();
+impl State {
+    /// Whether there is something to send now, or nothing will come any more.
+    fn is_ready(&self) -> bool {
+        let has_chunk = !self.audio.is_empty() && self.audio.len() >= self.chunk;
+        has_chunk || self.is_closed || !self.others.is_empty()
+    }
+
+    /// Up to [`MAX_AUDIO_BYTES`] of audio, or one other input; `None` if nothing waits.
+    fn next(&mut self) -> Option<StreamInput> {
+        if !self.audio.is_empty() {
+            let most = self.audio.len().min(MAX_AUDIO_BYTES);
+            return Some(StreamInput::Audio(self.audio.split_to(most).freeze()));
+        }
+        let (input, audio) = self.others.pop_front()?;
+        self.audio = audio;
+        Some(input)
+    }
+
+    /// Sends through the sink, as long as there is room.
+    fn send(&mut self) {
+        while self.is_ready() {
+            let bytes = self.audio.len().min(MAX_AUDIO_BYTES);
+            let has_next = bytes > 0 || !self.others.is_empty();
+            let Reader::Sink(sink, task) = &mut self.reader else { return };
+            match has_next.then(|| sink.poll_room(bytes, &mut Context::from_waker(task))) {
+                Some(Poll::Pending) => return,
+                Some(Poll::Ready(true)) => self.send_next(),
+                Some(Poll::Ready(false)) => self.reader = Reader::Nobody,
+                None => {
+                    sink.end();
+                    self.reader = Reader::Nobody;
+                }
+            }
+        }
+    }
+
+    fn send_next(&mut self) {
+        if let Some(input) = self.next()
+            && let Reader::Sink(sink, _) = &mut self.reader
+        {
+            sink.send(input);
+        }
+    }
+}
+
+/// Tells the reader that there is something to send.
+fn deliver(mut state: MutexGuard<'_, State>) {
+    match &mut state.reader {
+        Reader::Nobody => {}
+        Reader::Sink(..) => state.send(),
+        Reader::Waits(_) => {
+            let reader = std::mem::take(&mut state.reader);
+            drop(state);
+            if let Reader::Waits(task) = reader {
+                task.wake();
+            }
+        }
+    }
+}
+
+/// Resets a pipe's stream when its task ends for any reason. After the half-close the sink is gone.
+pub(super) struct ResetOnDrop(pub(super) Arc<InputPipe>);
+
+impl Drop for ResetOnDrop {
+    fn drop(&mut self) {
+        self.0.reset();
     }
 }
 

@@ -55,12 +55,12 @@ impl Dial for Tcp {
     }
 }
 
-/// A [`Dial`] as hyper and tonic take it.
+/// A [`Dial`] as hyper takes it.
 #[derive(Debug, Clone)]
 pub struct Connector(pub Arc<dyn Dial>);
 
-/// A connection that a [`Connector`] opened.
-pub struct Opened(Box<dyn Io>);
+/// An open connection, for HTTP.
+pub struct Opened(pub Box<dyn Io>);
 
 impl tower_service::Service<Uri> for Connector {
     type Response = TokioIo<Opened>;

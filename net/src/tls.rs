@@ -13,6 +13,9 @@ use tokio_rustls::TlsConnector;
 use crate::dial::{Dial, Io};
 use crate::hosts::without_brackets;
 
+/// HTTP/2 in TLS's list of protocols (RFC 9113, section 3.2).
+pub const HTTP_2: &[u8] = b"h2";
+
 /// Why we cannot connect to the server of a URL.
 #[derive(Debug)]
 pub enum ConnectError {
@@ -39,7 +42,7 @@ impl std::error::Error for ConnectError {}
 /// [`client_config`]. It has no deadline.
 ///
 /// # Errors
-/// [`ConnectError`] if there is no connection.
+/// [`ConnectError`] if there is no connection, or if the server does not choose HTTP/2 where only that is offered.
 pub async fn connect(dial: &dyn Dial, tls: Option<&Arc<ClientConfig>>, url: &Uri) -> Result<Box<dyn Io>, ConnectError> {
     let host = url.host().ok_or_else(|| ConnectError::NoHost("it has no host".to_owned()))?;
     let is_tls = matches!(url.scheme_str(), Some("https" | "wss"));
@@ -54,20 +57,18 @@ pub async fn connect(dial: &dyn Dial, tls: Option<&Arc<ClientConfig>>, url: &Uri
         Some(tls) => tls.clone(),
         None => Arc::new(client_config().map_err(|error| ConnectError::Tls(io::Error::other(error)))?),
     };
-    let connected = TlsConnector::from(tls).connect(name, connection).await;
-    Ok(Box::new(connected.map_err(ConnectError::Tls)?))
+    let is_http2_only = tls.alpn_protocols == [HTTP_2];
+    let connected = TlsConnector::from(tls).connect(name, connection).await.map_err(ConnectError::Tls)?;
+    if is_http2_only && connected.get_ref().1.alpn_protocol() != Some(HTTP_2) {
+        return Err(ConnectError::Tls(io::Error::other("the server does not speak HTTP/2")));
+    }
+    Ok(Box::new(connected))
 }
 
 /// Installs the cryptography of this process. Call it first in `main`: libraries that find none panic.
 pub fn install_crypto() {
     // It fails only if a provider is installed already, and that one works too.
     let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-/// Whether the platform has certificates.
-#[must_use]
-pub fn platform_has_roots() -> bool {
-    !rustls_native_certs::load_native_certs().certs.is_empty()
 }
 
 /// The trusted certificates. The process reads them once, because reading them takes milliseconds.

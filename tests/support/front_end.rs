@@ -52,8 +52,13 @@ impl Authority {
     /// Starts a server with that certificate that speaks HTTP/2 and HTTP/1.1 and forwards all requests to `upstream`.
     /// It ends when the returned value is dropped.
     pub async fn before_http(&self, upstream: SocketAddr) -> Served {
+        self.before(upstream, &["h2", "http/1.1"]).await
+    }
+
+    /// The same for a server that chooses among these protocols. Without any it chooses none, whatever the client offers.
+    pub async fn before(&self, upstream: SocketAddr, protocols: &[&str]) -> Served {
         let mut tls = (*self.server()).clone();
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        tls.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let tls = TlsAcceptor::from(Arc::new(tls));
         let forward = move |tls: TlsAcceptor, stream| async move {
             // A client that does not trust the certificate leaves.

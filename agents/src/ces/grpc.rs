@@ -1,13 +1,17 @@
 //! CES over gRPC.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::AgentFault;
+use futures_core::Stream as _;
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use prost::Message as _;
+use tonic::Status;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
-use tonic::{Status, Streaming};
 
 use super::convert;
 use super::fault::masked;
@@ -15,9 +19,7 @@ use super::outgoing::Outgoing;
 use super::transport::{Incoming, Transport, no_token};
 use crate::channels::Lease;
 use crate::fault::fault;
-use crate::message_room::Taken;
-use crate::pipe::InputPipe;
-use crate::reset::{ResetOnDrop, open};
+use crate::grpc_stream::{Receiver, Sender, head};
 use crate::session::SessionContext;
 use crate::stream::Streams;
 
@@ -31,35 +33,65 @@ const ROUTING: &str = "x-goog-request-params";
 /// The characters that are percent-encoded in its value.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Carries the stream of one pipe.
-pub(super) struct Grpc {
-    pub(super) streams: Streams,
-    pub(super) pipe: Arc<InputPipe>,
-}
+/// Carries streams over the connections that are there for all agents at an endpoint.
+pub(super) struct Grpc(pub(super) Streams);
 
 /// An open stream.
 pub(super) struct GrpcStream {
-    messages: Streaming<ces::BidiSessionServerMessage>,
-    taken: Taken,
-    _reset: ResetOnDrop,
+    received: Receiver<ces::BidiSessionServerMessage>,
+    sending: Sending,
     _lease: Lease,
+}
+
+/// Sends messages as they come.
+struct Sending {
+    outgoing: Outgoing,
+    /// The message that waits for room.
+    next: Option<ces::BidiSessionClientMessage>,
+    /// `None` after the half-close, or if the agent takes no more.
+    sender: Option<Sender>,
+}
+
+impl Sending {
+    /// Sends what there is, as long as there is room.
+    fn send(&mut self, cx: &mut Context<'_>) {
+        while let Some(sender) = &mut self.sender {
+            let Some(message) = self.next.take() else {
+                match Pin::new(&mut self.outgoing).poll_next(cx) {
+                    Poll::Pending => return,
+                    Poll::Ready(Some(message)) => self.next = Some(message),
+                    Poll::Ready(None) => {
+                        sender.end();
+                        self.sender = None;
+                    }
+                }
+                continue;
+            };
+            match sender.poll_room(message.encoded_len(), cx) {
+                Poll::Pending => {
+                    self.next = Some(message);
+                    return;
+                }
+                Poll::Ready(true) => sender.send(&message),
+                Poll::Ready(false) => self.sender = None,
+            }
+        }
+    }
 }
 
 impl Transport for Grpc {
     type Incoming = GrpcStream;
 
     async fn open(&self, context: &SessionContext, outgoing: Outgoing) -> Result<GrpcStream, AgentFault> {
+        let Self(streams) = self;
         let mut metadata = MetadataMap::new();
-        self.streams.auth.headers(&mut metadata).await.map_err(|error| no_token(&error))?;
+        streams.auth.headers(&mut metadata).await.map_err(|error| no_token(&error))?;
         metadata.insert(ROUTING, routing(&context.session)?);
-        let lease = self.streams.channels.lease();
-        let reset = ResetOnDrop(self.pipe.clone());
-        // No deadline: the stream lasts as long as the call. We send the request before the response head arrives,
-        // because the head may come only after the first messages.
-        let messages =
-            open(lease.channel.clone(), METHOD, metadata, outgoing, self.pipe.clone(), self.streams.room.clone());
-        let (messages, taken) = messages.await.map_err(|status| of(&status))?;
-        Ok(GrpcStream { messages, taken, _reset: reset, _lease: lease })
+        // No deadline: the stream lasts as long as the call.
+        let (lease, sender, response) = streams.begin(METHOD, metadata).await.map_err(masked_fault)?;
+        let mut sending = Sending { outgoing, next: None, sender: Some(sender) };
+        let received = head(response, |cx| sending.send(cx)).await.map_err(masked_fault)?;
+        Ok(GrpcStream { received, sending, _lease: lease })
     }
 }
 
@@ -71,17 +103,20 @@ fn routing(session: &str) -> Result<AsciiMetadataValue, AgentFault> {
 
 impl Incoming for GrpcStream {
     async fn next(&mut self) -> Result<Option<convert::Message>, AgentFault> {
-        self.messages.message().await.map_err(|status| of(&status))
+        let next = poll_fn(|cx| {
+            self.sending.send(cx);
+            self.received.poll_next(cx)
+        });
+        next.await.transpose().map_err(|status| masked_fault(fault(&status)))
     }
 
     fn give_room(&self, events: &mut [AgentEvent]) {
-        self.taken.give_to(events);
+        self.received.taken.give_to(events);
     }
 }
 
 /// Why a stream failed, with a message that the log may show.
-fn of(status: &Status) -> AgentFault {
-    let fault = fault(status);
+fn masked_fault(fault: AgentFault) -> AgentFault {
     AgentFault { message: masked(&fault.message), ..fault }
 }
 

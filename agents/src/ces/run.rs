@@ -25,7 +25,7 @@ pub(crate) enum Carrier {
 pub(crate) async fn run(carrier: Carrier, auth: Auth, context: SessionContext, opened: OpenedStream) {
     let began = tokio::time::Instant::now();
     let ended = match carrier {
-        Carrier::Grpc(streams) => stream(&Grpc { streams, pipe: opened.pipe.clone() }, &context, &opened).await,
+        Carrier::Grpc(streams) => stream(&Grpc(streams), &context, &opened).await,
         Carrier::WebSocket(sockets) => stream(&sockets, &context, &opened).await,
     };
     opened.send_end(ended, &auth, began).await;

@@ -1,16 +1,13 @@
 //! CES over a WebSocket, as Google's own adapters use it: one connection for each stream.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dialbridge_core::agent::AgentFault;
-use dialbridge_net::dial::{Dial, Io};
-use dialbridge_net::tls::{ConnectError, client_config, connect};
+use dialbridge_net::dial::Dial;
 use dialbridge_net::websocket::{HandshakeError, handshake};
 use http::header::USER_AGENT;
-use http::{HeaderMap, HeaderValue, Uri};
-use rustls::ClientConfig;
+use http::{HeaderMap, HeaderValue};
 use tonic::Code;
 
 use super::convert;
@@ -20,11 +17,9 @@ use super::socket::CesSocket;
 use super::transport::{Incoming, Transport, no_token};
 use crate::address::Endpoint;
 use crate::auth::Auth;
-use crate::fault::{certificate_fault, untrusted};
+use crate::fault::unreachable;
 use crate::session::SessionContext;
-
-/// How long opening a connection may take, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::target::{InvalidTarget, Target};
 
 /// How long the handshake's answer may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,45 +28,24 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locations/";
 
 /// Opens WebSockets at one endpoint. Clones share its TLS sessions.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct WebSockets {
-    dial: Arc<dyn Dial>,
-    tls: Arc<ClientConfig>,
-    endpoint: Arc<str>,
+    target: Target,
     auth: Auth,
-}
-
-impl fmt::Debug for WebSockets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WebSockets")
-    }
 }
 
 impl WebSockets {
     /// Creates it without connecting.
     ///
     /// # Errors
-    /// If TLS cannot be set up.
-    pub(crate) fn new(endpoint: &Endpoint, auth: Auth, dial: Arc<dyn Dial>) -> Result<Self, rustls::Error> {
-        Ok(Self { dial, tls: Arc::new(client_config()?), endpoint: endpoint.url.as_str().into(), auth })
+    /// If the endpoint cannot be used.
+    pub(crate) fn new(endpoint: &Endpoint, auth: Auth, dial: Arc<dyn Dial>) -> Result<Self, InvalidTarget> {
+        Ok(Self { target: Target::http1(endpoint, dial)?, auth })
     }
 
     /// Opens a connection and closes it again, to store the TLS session for the first call.
     pub(crate) async fn warm_up(&self) -> Result<(), AgentFault> {
-        self.connect().await.map(|_| ())
-    }
-
-    async fn connect(&self) -> Result<(Uri, Box<dyn Io>), AgentFault> {
-        let uri: Uri = self.endpoint.parse().map_err(|_| unreachable("the endpoint is no URL"))?;
-        match tokio::time::timeout(CONNECT_TIMEOUT, connect(&*self.dial, Some(&self.tls), &uri)).await {
-            Ok(Ok(connection)) => Ok((uri, connection)),
-            Ok(Err(ConnectError::Tls(error))) => Err(match certificate_fault(&error) {
-                Some(why) => untrusted("UNAVAILABLE", &why),
-                None => unreachable(&error.to_string()),
-            }),
-            Ok(Err(error)) => Err(unreachable(&error.to_string())),
-            Err(_) => Err(unreachable("no connection was opened in time")),
-        }
+        self.target.connect().await.map(drop)
     }
 
     async fn headers(&self) -> Result<HeaderMap, AgentFault> {
@@ -83,19 +57,13 @@ impl WebSockets {
     }
 }
 
-fn unreachable(why: &str) -> AgentFault {
-    fault(Code::Unavailable, why)
-}
-
 impl Transport for WebSockets {
     type Incoming = CesSocket;
 
     async fn open(&self, context: &SessionContext, outgoing: Outgoing) -> Result<CesSocket, AgentFault> {
-        let (endpoint, connection) = self.connect().await?;
-        let mut parts = endpoint.into_parts();
+        let connection = self.target.connect().await?;
         let path = format!("{PATH}{}", location(&context.session));
-        parts.path_and_query = Some(path.parse().map_err(|_| no_location())?);
-        let uri = Uri::from_parts(parts).map_err(|_| no_location())?;
+        let uri = self.target.url_of(path.parse().map_err(|_| no_location())?);
         let headers = self.headers().await?;
         let shaking = handshake(connection, &uri, &headers);
         match tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await {

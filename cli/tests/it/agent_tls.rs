@@ -16,6 +16,8 @@ use dialbridge_lab::google::Identity;
 use dialbridge_lab::net::Net;
 use dialbridge_lab::served::Served;
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, SimulatedTwilio, When};
+use dialbridge_net::dial::Tcp;
+use dialbridge_net::tls::{ConnectError, HTTP_2, connect};
 use dialbridge_tests::{Authority, hang_up, numbered_speech, numbers, pause, redirected, say, spoke};
 
 /// The account's token.
@@ -162,5 +164,19 @@ async fn a_certificate_that_is_not_trusted_is_told_and_the_call_gets_its_fallbac
         let told = service.lines_with("certificate");
         assert_eq!(told.iter().filter(|line| line.contains(&call.call_sid)).count(), 1, "of the call: {told:?}");
         assert_eq!(told.iter().filter(|line| !line.contains(&call.call_sid)).count(), 1, "of the start: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_http2_is_told_before_a_stream_is_tried() {
+    let lab = Lab::start().await;
+    let mut tls = (*lab.authority.client()).clone();
+    tls.alpn_protocols = vec![HTTP_2.to_vec()];
+    for (protocols, speaks) in [(&["http/1.1", "h2"][..], true), (&["http/1.1"], false), (&[], false)] {
+        let front = lab.authority.before(lab.rest.address(), protocols).await;
+        let url = format!("https://localhost:{}", front.address().port()).parse().unwrap();
+        let connected = connect(&Tcp, Some(&Arc::new(tls.clone())), &url).await;
+        assert_eq!(connected.is_ok(), speaks, "{protocols:?}");
+        assert!(connected.is_ok() || matches!(connected, Err(ConnectError::Tls(_))), "{protocols:?}");
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::call::prompts::{FetchRoom, PromptClients, Prompts};
 use crate::call::tools::Tools;
 use crate::settings::{AgentConfig, PromptsConfig};
-use dialbridge_agents::{Agent, AgentError, CesConfig, Link, MessageRoom, SpeechConfig};
+use dialbridge_agents::{Agent, AgentError, CesConfig, InvalidTarget, Link, MessageRoom, SpeechConfig};
 use dialbridge_net::dial::Dial;
 use dialbridge_net::guarded::Guarded;
 use dialbridge_net::http_client::HttpClient;
@@ -71,7 +71,9 @@ impl Agents {
                     let guarded = Guarded::new(dial.clone(), config.prompts.hosts.clone());
                     let clients = PromptClients {
                         configured: client.clone(),
-                        named: HttpClient::new(Arc::new(guarded)).map_err(AgentError::Tls)?,
+                        named: HttpClient::new(Arc::new(guarded))
+                            .map_err(InvalidTarget::Tls)
+                            .map_err(AgentError::Endpoint)?,
                         recordings: recordings.clone(),
                         syntheses: syntheses.clone(),
                     };
