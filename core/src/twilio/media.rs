@@ -42,75 +42,31 @@ impl Media<'_> {
     }
 }
 
-/// Reads a `media` message as Twilio writes it: without space, and its strings without escapes. The JSON parser takes
-/// more than twice as long. `None` for everything else, valid or not: the JSON parser decides about that.
+/// Reads a `media` message as Twilio writes it: its members in this order, without space, and its strings without escapes.
+/// The JSON parser takes more than three times as long. `None` for everything else, valid or not: the JSON parser decides
+/// about that.
 pub(super) fn scan_media(text: &str) -> Option<Media<'_>> {
     // Not `any`: this form looks at many bytes at once.
     let is_plain = text.bytes().fold(true, |is_plain, byte| is_plain & (byte >= b' ') & (byte != b'\\'));
-    let (mut event, mut sequence_number, mut stream_sid, mut media) = (None, None, None, None);
-    let mut scanner = Scanner(text);
-    scanner.object(|scanner, name| match name {
-        "event" => set(&mut event, scanner.string()?),
-        "sequenceNumber" => set(&mut sequence_number, scanner.string()?),
-        "streamSid" => set(&mut stream_sid, scanner.string()?),
-        "media" => set(&mut media, scanner.media()?),
-        _ => None,
-    })?;
-    media.filter(|_| is_plain && event == Some("media") && scanner.0.is_empty())
+    let rest = text.strip_prefix(r#"{"event":"media","sequenceNumber":""#)?;
+    let (_, rest) = string(rest, r#"","media":{"track":""#)?;
+    let (track, rest) = string(rest, r#"","chunk":""#)?;
+    let (chunk, rest) = string(rest, r#"","timestamp":""#)?;
+    let (timestamp, rest) = string(rest, r#"","payload":""#)?;
+    let (payload, rest) = string(rest, r#""},"streamSid":""#)?;
+    let (_, rest) = string(rest, r#""}"#)?;
+    (is_plain && rest.is_empty()).then(|| Media {
+        is_inbound: track == "inbound",
+        chunk: chunk.parse().unwrap_or(0),
+        timestamp_ms: timestamp.parse().unwrap_or(0),
+        payload: Text::from(payload),
+    })
 }
 
-/// Sets a member. `None` if it stands there twice.
-fn set<T>(member: &mut Option<T>, value: T) -> Option<()> {
-    member.replace(value).is_none().then_some(())
-}
-
-/// The rest of the text.
-struct Scanner<'a>(&'a str);
-
-impl<'a> Scanner<'a> {
-    fn media(&mut self) -> Option<Media<'a>> {
-        let (mut track, mut chunk, mut timestamp, mut payload) = (None, None, None, None);
-        self.object(|scanner, name| match name {
-            "track" => set(&mut track, scanner.string()?),
-            "chunk" => set(&mut chunk, scanner.string()?),
-            "timestamp" => set(&mut timestamp, scanner.string()?),
-            "payload" => set(&mut payload, scanner.string()?),
-            _ => None,
-        })?;
-        let count = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
-        Some(Media {
-            is_inbound: track.is_none_or(|track| track == "inbound"),
-            chunk: count(chunk),
-            timestamp_ms: count(timestamp),
-            payload: Text::from(payload?),
-        })
-    }
-
-    /// Calls `member` with the name of each member, to read its value.
-    fn object(&mut self, mut member: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
-        self.skip("{")?;
-        loop {
-            let name = self.string()?;
-            self.skip(":")?;
-            member(self, name)?;
-            if self.skip(",").is_none() {
-                return self.skip("}");
-            }
-        }
-    }
-
-    /// A string, which must not have escapes.
-    fn string(&mut self) -> Option<&'a str> {
-        let begun = self.0.strip_prefix('"')?;
-        let text = begun.get(..memchr(b'"', begun.as_bytes())?)?;
-        self.0 = &begun[text.len() + 1..];
-        Some(text)
-    }
-
-    fn skip(&mut self, token: &str) -> Option<()> {
-        self.0 = self.0.strip_prefix(token)?;
-        Some(())
-    }
+/// The text up to its first quote, and what follows on `then`, which begins there.
+fn string<'a>(text: &'a str, then: &str) -> Option<(&'a str, &'a str)> {
+    let (string, rest) = text.split_at_checked(memchr(b'"', text.as_bytes())?)?;
+    Some((string, rest.strip_prefix(then)?))
 }
 
 #[cfg(test)]
@@ -149,6 +105,11 @@ mod tests {
             r#"{"event":"media","media":{"payload":""}"#,
             r#"{"event":"media","media":{}}"#,
             r#"{"event":"mark","media":{"payload":""}}"#,
+            r#"{"event":"media","sequenceNumber":"4","streamSid":"MZ1","media":{"track":"inbound","payload":"AQL/"}}"#,
+            concat!(
+                r#"{"event":"media","sequenceNumber":"4","media":{"track":"inbound","chunk":"2","timestamp":"5","#,
+                r#""payload":"AQL/"},"streamSid":"MZ1","more":""}"#
+            ),
             r#"{"media":{"payload":""}}"#,
         ] {
             assert_eq!(scan_media(text), None, "{text}");

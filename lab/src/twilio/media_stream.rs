@@ -125,28 +125,27 @@ impl SimulatedMediaStream {
         if !parameters.is_empty() || self.behaviour.empty_parameters {
             start["customParameters"] = parameters.into();
         }
-        self.event("start", &start).await
+        self.event("start", &start.to_string()).await
     }
 
     pub(super) async fn media(&mut self, timestamp_ms: u64, audio: &[u8]) -> io::Result<()> {
         self.chunk += 1;
-        let media = json!({
-            "track": "inbound", "chunk": self.counter(self.chunk), "timestamp": self.counter(timestamp_ms),
-            "payload": STANDARD.encode(audio),
-        });
+        let (chunk, timestamp) = (self.counter(self.chunk), self.counter(timestamp_ms));
+        let payload = STANDARD.encode(audio);
+        let media = format!(r#"{{"track":"inbound","chunk":{chunk},"timestamp":{timestamp},"payload":"{payload}"}}"#);
         self.event("media", &media).await
     }
 
     pub(super) async fn dtmf(&mut self, digit: char) -> io::Result<()> {
-        self.event("dtmf", &json!({ "track": "inbound_track", "digit": digit.to_string() })).await
+        self.event("dtmf", &json!({ "track": "inbound_track", "digit": digit.to_string() }).to_string()).await
     }
 
     pub(super) async fn mark(&mut self, name: &str) -> io::Result<()> {
-        self.event("mark", &json!({ "name": name })).await
+        self.event("mark", &json!({ "name": name }).to_string()).await
     }
 
     pub(super) async fn stop(&mut self, account_sid: &str, call_sid: &str) -> io::Result<()> {
-        self.event("stop", &json!({ "accountSid": account_sid, "callSid": call_sid })).await
+        self.event("stop", &json!({ "accountSid": account_sid, "callSid": call_sid }).to_string()).await
     }
 
     /// Closes the WebSocket from Twilio's side.
@@ -186,12 +185,12 @@ impl SimulatedMediaStream {
         if self.behaviour.numeric_counters { count.into() } else { count.to_string().into() }
     }
 
-    async fn event(&mut self, name: &str, content: &Value) -> io::Result<()> {
+    /// Sends an event with its members in Twilio's order.
+    async fn event(&mut self, name: &str, content: &str) -> io::Result<()> {
         self.sequence += 1;
-        let message = json!({
-            "event": name, "sequenceNumber": self.counter(self.sequence), "streamSid": self.stream_sid, name: content,
-        });
-        self.send(&message).await
+        let (number, stream_sid) = (self.counter(self.sequence), Value::from(self.stream_sid.as_str()));
+        let head = format!(r#"{{"event":"{name}","sequenceNumber":{number},"{name}":{content},"#);
+        self.text(&format!(r#"{head}"streamSid":{stream_sid}}}"#)).await
     }
 
     async fn send(&mut self, message: &Value) -> io::Result<()> {
