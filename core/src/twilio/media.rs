@@ -12,10 +12,6 @@ use super::text::Text;
 pub struct Media<'a> {
     /// Whether it is the caller's side: `track` is `inbound` or absent.
     pub is_inbound: bool,
-    /// `chunk`, from 1; 0 if absent.
-    pub chunk: u64,
-    /// `timestamp`: milliseconds since the stream began.
-    pub timestamp_ms: u64,
     /// `payload`: base64 of mu-law bytes at 8,000 Hz, 160 of them for 20 ms.
     pub payload: Text<'a>,
 }
@@ -51,16 +47,11 @@ pub(super) fn scan_media(text: &str) -> Option<Media<'_>> {
     let rest = text.strip_prefix(r#"{"event":"media","sequenceNumber":""#)?;
     let (_, rest) = string(rest, r#"","media":{"track":""#)?;
     let (track, rest) = string(rest, r#"","chunk":""#)?;
-    let (chunk, rest) = string(rest, r#"","timestamp":""#)?;
-    let (timestamp, rest) = string(rest, r#"","payload":""#)?;
+    let (_, rest) = string(rest, r#"","timestamp":""#)?;
+    let (_, rest) = string(rest, r#"","payload":""#)?;
     let (payload, rest) = string(rest, r#""},"streamSid":""#)?;
     let (_, rest) = string(rest, r#""}"#)?;
-    (is_plain && rest.is_empty()).then(|| Media {
-        is_inbound: track == "inbound",
-        chunk: chunk.parse().unwrap_or(0),
-        timestamp_ms: timestamp.parse().unwrap_or(0),
-        payload: Text::from(payload),
-    })
+    (is_plain && rest.is_empty()).then(|| Media { is_inbound: track == "inbound", payload: Text::from(payload) })
 }
 
 /// The text up to its first quote, and what follows on `then`, which begins there.
@@ -87,7 +78,7 @@ mod tests {
     #[test]
     fn twilios_message_is_read_and_means_what_its_json_means() {
         let media = scan_media(MESSAGE).unwrap();
-        assert_eq!((media.is_inbound, media.chunk, media.timestamp_ms, &*media.payload), (true, 2, 5, "AQL/"));
+        assert_eq!((media.is_inbound, &*media.payload), (true, "AQL/"));
         assert_eq!(parsed(MESSAGE), Ok(Inbound::Media(media)));
     }
 

@@ -216,7 +216,7 @@ mod tests {
         let Inbound::Start(start) = parse(&texts[1]).unwrap() else { panic!() };
         assert_eq!((start.call_sid.as_str(), start.custom_parameters["from"].as_str()), ("CA1", "\"me\""));
         let Inbound::Media(media) = parse(&texts[2]).unwrap() else { panic!() };
-        assert_eq!((media.chunk, media.timestamp_ms), (13, 240));
+        assert!(texts[2].contains(r#""chunk":"13","timestamp":"240","#), "{}", texts[2]);
         let mut audio = Vec::new();
         media.decode(&mut audio).unwrap();
         assert_eq!((audio.len(), Code::decode(&audio)), (FRAME_BYTES, Some(code)));
