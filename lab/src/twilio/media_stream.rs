@@ -1,5 +1,6 @@
 //! Twilio's end of the media stream.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -125,7 +126,7 @@ impl SimulatedMediaStream {
         if !parameters.is_empty() || self.behaviour.empty_parameters {
             start["customParameters"] = parameters.into();
         }
-        self.event("start", &start.to_string()).await
+        self.event("start", &start).await
     }
 
     pub(super) async fn media(&mut self, timestamp_ms: u64, audio: &[u8]) -> io::Result<()> {
@@ -137,15 +138,15 @@ impl SimulatedMediaStream {
     }
 
     pub(super) async fn dtmf(&mut self, digit: char) -> io::Result<()> {
-        self.event("dtmf", &json!({ "track": "inbound_track", "digit": digit.to_string() }).to_string()).await
+        self.event("dtmf", &json!({ "track": "inbound_track", "digit": digit.to_string() })).await
     }
 
     pub(super) async fn mark(&mut self, name: &str) -> io::Result<()> {
-        self.event("mark", &json!({ "name": name }).to_string()).await
+        self.event("mark", &json!({ "name": name })).await
     }
 
     pub(super) async fn stop(&mut self, account_sid: &str, call_sid: &str) -> io::Result<()> {
-        self.event("stop", &json!({ "accountSid": account_sid, "callSid": call_sid }).to_string()).await
+        self.event("stop", &json!({ "accountSid": account_sid, "callSid": call_sid })).await
     }
 
     /// Closes the WebSocket from Twilio's side.
@@ -186,7 +187,7 @@ impl SimulatedMediaStream {
     }
 
     /// Sends an event with its members in Twilio's order.
-    async fn event(&mut self, name: &str, content: &str) -> io::Result<()> {
+    async fn event(&mut self, name: &str, content: &impl fmt::Display) -> io::Result<()> {
         self.sequence += 1;
         let (number, stream_sid) = (self.counter(self.sequence), Value::from(self.stream_sid.as_str()));
         let head = format!(r#"{{"event":"{name}","sequenceNumber":{number},"{name}":{content},"#);
