@@ -30,7 +30,7 @@ impl Call {
         }
     }
 
-    /// Whether nobody speaks, nothing plays, no digits come, no tool runs and nothing waits for its answer.
+    /// Whether nobody speaks or has just spoken, nothing plays, no digits come, no tool runs and nothing waits for its answer.
     fn is_gap(&self) -> bool {
         let is_quiet = match self.streams.listening() {
             Some((_, heard)) => heard.utterance.is_empty() && !self.may_have_spoken(heard),
