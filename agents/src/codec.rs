@@ -1,7 +1,10 @@
-//! The gRPC codec of streams that carry audio: prost's, with smaller buffers.
+//! The gRPC codec of streams that carry audio: prost's, with smaller buffers. And Google's base64.
 
 use std::marker::PhantomData;
 
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use tonic::codec::{BufferSettings, Codec};
 use tonic_prost::ProstCodec;
 
@@ -14,6 +17,13 @@ pub(super) const MAX_BYTES: usize = 32 << 20;
 
 /// The bytes before a message: a flag, and the length in four bytes (gRPC over HTTP/2, Length-Prefixed-Message).
 pub(super) const HEAD_BYTES: usize = 5;
+
+/// base64 with padding or without: Google sends both.
+pub(super) const EITHER_PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+
+/// base64 with the standard alphabet.
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, EITHER_PADDING);
 
 /// How many bytes are encoded before they are passed on; tonic's default.
 const YIELD: usize = 32 * 1024;

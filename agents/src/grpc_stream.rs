@@ -8,19 +8,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use base64::Engine as _;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use dialbridge_core::agent::AgentFault;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
-use http::{HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use http_body::{Body, Frame};
 use prost::Message;
 use tonic::codec::Codec as _;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status, Streaming};
 
-use crate::codec::{HEAD_BYTES, LeanCodec, MAX_BYTES};
+use crate::codec::{BASE64, HEAD_BYTES, LeanCodec, MAX_BYTES};
 use crate::fault::fault;
 use crate::message_room::{MessageRoom, RoomyBody, Taken};
 
@@ -29,6 +30,9 @@ const ENVELOPE_BYTES: usize = 32;
 
 /// The header that says how messages are compressed.
 const ENCODING: &str = "grpc-encoding";
+
+/// The header with the details of a status.
+const DETAILS: &str = "grpc-status-details-bin";
 
 /// The half that sends.
 #[derive(Debug)]
@@ -77,7 +81,7 @@ pub(super) fn begin(
     Ok((Sender { stream, buffer: BytesMut::new(), is_ended: false }, PendingResponse { response, room }))
 }
 
-/// gRPC's status for an error of HTTP/2 (gRPC over HTTP/2, "Errors").
+/// gRPC's status for an error of HTTP/2 (gRPC over HTTP/2, "Errors"). tonic has it only together with its server.
 pub(super) fn status_of(error: h2::Error) -> Status {
     let code = match error.reason() {
         Some(Reason::REFUSED_STREAM) => Code::Unavailable,
@@ -155,15 +159,15 @@ impl PendingResponse {
         if response.headers().get(ENCODING).is_some_and(|encoding| encoding != "identity") {
             return Poll::Ready(Err(fault(&Status::unimplemented("the agent compresses its messages"))));
         }
-        let ended = Status::from_header_map(response.headers());
-        let decoder = LeanCodec::<R, R>::default().decoder();
         let (head, body) = response.into_parts();
+        let ended = Status::from_header_map(&readable(head.headers));
+        let decoder = LeanCodec::<R, R>::default().decoder();
         let taken = Taken::default();
         let messages = match ended {
             Some(status) if status.code() != Code::Ok => return Poll::Ready(Err(fault(&status))),
-            Some(_) => Streaming::new_empty(decoder, Received::of(body)),
+            Some(_) => Streaming::new_empty(decoder, Received(body)),
             None => {
-                let body = RoomyBody::new(Received::of(body), self.room.clone(), taken.clone());
+                let body = RoomyBody::new(Received(body), self.room.clone(), taken.clone());
                 Streaming::new_response(decoder, body, head.status, None, Some(MAX_BYTES))
             }
         };
@@ -179,41 +183,39 @@ impl<R> Receiver<R> {
 }
 
 /// What the agent sends, as tonic reads it.
-struct Received {
-    stream: RecvStream,
-    has_data: bool,
-}
-
-impl Received {
-    fn of(stream: RecvStream) -> Self {
-        Self { stream, has_data: true }
-    }
-}
+struct Received(RecvStream);
 
 impl Body for Received {
     type Data = Bytes;
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if self.has_data {
-            match ready!(self.stream.poll_data(cx)) {
-                Some(Ok(data)) => {
-                    let _ = self.stream.flow_control().release_capacity(data.len());
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
-                Some(Err(error)) => return Poll::Ready(broken(error)),
-                None => self.has_data = false,
+        let Self(stream) = &mut *self;
+        match ready!(stream.poll_data(cx)) {
+            Some(Ok(data)) => {
+                let _ = stream.flow_control().release_capacity(data.len());
+                return Poll::Ready(Some(Ok(Frame::data(data))));
             }
+            Some(Err(error)) => return Poll::Ready(broken(error)),
+            None => {}
         }
-        Poll::Ready(match ready!(self.stream.poll_trailers(cx)) {
-            Ok(trailers) => trailers.map(Frame::trailers).map(Ok),
+        Poll::Ready(match ready!(stream.poll_trailers(cx)) {
+            Ok(trailers) => trailers.map(|trailers| Ok(Frame::trailers(readable(trailers)))),
             Err(error) => broken(error),
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        self.0.is_end_stream()
     }
+}
+
+/// Takes the details of a status out if they are not base64: tonic panics at those.
+fn readable(mut headers: HeaderMap) -> HeaderMap {
+    if headers.get(DETAILS).is_some_and(|details| BASE64.decode(details).is_err()) {
+        headers.remove(DETAILS);
+    }
+    headers
 }
 
 /// How a body ends when its stream breaks. A server that resets the stream without an error of HTTP/2 has ended it early:

@@ -18,18 +18,12 @@ use crate::fault::{certificate_fault, unreachable, untrusted};
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An endpoint to connect to. Clones share its TLS sessions.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Target {
     url: Uri,
     dial: Arc<dyn Dial>,
     /// `None` for plaintext.
     tls: Option<Arc<ClientConfig>>,
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Target({})", self.url)
-    }
 }
 
 /// Why an endpoint cannot be connected to, whatever the network does.
@@ -102,4 +96,18 @@ impl Target {
 /// No connection was opened within [`CONNECT_TIMEOUT`].
 pub(super) fn not_in_time() -> AgentFault {
     unreachable("no connection was opened in time")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dialbridge_net::dial::Tcp;
+
+    #[test]
+    fn only_an_endpoint_for_grpc_offers_http2() {
+        let endpoint = Endpoint { url: "https://agent.test".to_owned(), is_plaintext: false };
+        let offers = |target: Result<Target, _>| target.unwrap().tls.unwrap().alpn_protocols.clone();
+        assert_eq!(offers(Target::http2(&endpoint, Arc::new(Tcp))), [HTTP_2]);
+        assert!(offers(Target::http1(&endpoint, Arc::new(Tcp))).is_empty());
+    }
 }

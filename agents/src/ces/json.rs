@@ -8,8 +8,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::{GeneralPurpose, STANDARD};
 use bytes::Bytes;
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use serde::Deserialize;
@@ -23,6 +22,7 @@ use ces::session_output::{DiagnosticInfo, OutputType};
 use ces::{tool_call, tool_response};
 
 use super::{convert, request};
+use crate::codec::{BASE64, EITHER_PADDING};
 use crate::protobuf::{from_struct, to_struct};
 
 /// A message to the server.
@@ -341,10 +341,7 @@ impl From<ToolCall> for ces::ToolCall {
 /// Bytes in base64.
 struct Base64(Bytes);
 
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const PLAIN: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, EITHER_PADDING);
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -363,7 +360,7 @@ impl Visitor<'_> for OfText {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Base64, E> {
-        let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &PLAIN };
+        let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &BASE64 };
         engine.decode(text).map(|bytes| Base64(bytes.into())).map_err(E::custom)
     }
 }
