@@ -89,7 +89,8 @@ impl Call {
     /// The agent gets the caller's words again. Where they are a turn of their own, they go before what waits: digits that
     /// he pressed after them.
     pub(super) fn hear_words_first(&mut self) {
-        if !self.inputs.is_empty() && self.streams.can_begin_with(&TurnInput::Audio) {
+        let waits = self.inputs.first().is_some_and(|first| *first != TurnInput::Audio);
+        if waits && self.streams.can_begin_with(&TurnInput::Audio) {
             self.inputs.add_first(TurnInput::Audio);
         }
     }
@@ -208,7 +209,7 @@ impl Call {
 
     /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice
     /// detector counts too.
-    pub(super) fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
+    fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
         let has_voice = self.voice.onset_since(heard.began).is_some();
         let has_voice = has_voice && !self.is_agents_voice(heard.began, self.caller.received());
         !self.says_nothing(turn) && (!heard.utterance.is_empty() || has_voice)

@@ -10,6 +10,7 @@
 
 use crate::agent::{Digits, DigitsForm, DtmfRules};
 use crate::audio::Position;
+use crate::call::streams::Heard;
 use crate::call::{Call, Timer};
 use crate::config::DtmfConfig;
 use crate::report::{BargeInBy, EndFoundBy, Report};
@@ -145,16 +146,30 @@ impl Call {
     }
 
     /// Ends the listening turn to make room for another input, which began there. Cancels the turn if the caller said
-    /// nothing; otherwise half-closes it, when he pauses.
+    /// nothing; otherwise half-closes it, when he pauses. If words wait to be sent again, they go first.
     fn end_listening(&mut self, began: Position) {
-        let Some(heard) = self.streams.utterance() else { return };
-        let voice = self.voice.onset_since(heard.began);
-        let spoke = voice.is_some_and(|onset| onset + TONE < began) && !self.is_agents_voice(heard.began, began);
-        if heard.utterance.is_empty() && !spoke {
+        let Some(heard) = self.streams.utterance() else {
+            if self.timers.is_set(Timer::Retry) && self.spoke_before(self.caller.written(), began) {
+                self.hear_words_first();
+            }
+            return;
+        };
+        if heard.utterance.is_empty() && !self.spoke_before(heard.began, began) {
             self.cancel_turn();
         } else if !self.voice.is_speaking() {
             self.end_utterance(EndFoundBy::Digits);
         }
+    }
+
+    /// Whether a voice that is not the agent's began after `since`, and before an input that began there.
+    fn spoke_before(&self, since: Position, began: Position) -> bool {
+        let voice = self.voice.onset_since(since);
+        voice.is_some_and(|onset| onset + TONE < began) && !self.is_agents_voice(since, began)
+    }
+
+    /// Whether the caller said something in a turn before the last digits.
+    pub(super) fn spoke_before_digits(&self, heard: &Heard) -> bool {
+        !heard.utterance.is_empty() || self.spoke_before(heard.began, self.digits.began)
     }
 }
 

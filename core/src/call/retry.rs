@@ -134,7 +134,7 @@ impl Call {
         if may_repeat {
             self.requeue_inputs(&mut broken);
         }
-        let is_spoken = is_audio && self.streams.heard().is_some_and(|heard| self.is_spoken(turn, heard));
+        let is_spoken = is_audio && self.streams.heard().is_some_and(|heard| self.spoke_before_digits(heard));
         self.streams.cancel();
         self.timers.stop(Timer::Thinking);
         // Google does not document whether an agent refuses an event that it does not know (CES).

@@ -225,6 +225,34 @@ fn words_that_are_sent_again_go_before_the_digits_that_followed_them() {
 }
 
 #[test]
+fn words_that_wait_for_another_try_go_before_digits_that_are_pressed_meanwhile() {
+    let mut test = TestCall::started(CallConfig::default());
+    test.speak(600);
+    test.agent(1, interim("my number is"));
+    test.hush(320);
+    test.agent(1, crate::failures::fault("UNAVAILABLE", true));
+    test.press("4#2#");
+    test.wait(200);
+    assert_eq!(test.opened_with(2), TurnInput::Audio);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
+    test.agent(2, answered(200));
+    assert_eq!(test.opened_with(3), digits("4", Some('#')));
+}
+
+#[test]
+fn the_tone_of_a_key_is_nothing_to_send_again_before_the_digits() {
+    let mut test = TestCall::started(CallConfig::default());
+    test.hush(400);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
+    test.press("4");
+    test.speak(100);
+    test.press("2#");
+    test.agent(1, crate::failures::fault("UNAVAILABLE", true));
+    test.wait(200);
+    assert_eq!(test.opened_with(2), digits("42", Some('#')));
+}
+
+#[test]
 fn digits_whose_turn_failed_are_not_held_up_by_silence() {
     let mut test = TestCall::started(CallConfig::default());
     test.hush(400);
