@@ -337,8 +337,10 @@ impl Call {
         let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
         self.report_stages(stages);
         self.report_answer(closed.report);
-        if closed.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {
-            self.starting_event_unanswered(turn);
+        match closed.unanswered {
+            Some(input) if self.inputs.is_starting_event(&input) => self.starting_event_unanswered(turn),
+            Some(TurnInput::Text(_)) => self.on_unanswered_text(turn),
+            Some(_) | None => {}
         }
         if let Some(no_input) = closed.no_input {
             self.count_no_input_turn(no_input);

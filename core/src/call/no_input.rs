@@ -98,10 +98,6 @@ impl Call {
     /// After a turn in which the agent noticed that the caller said nothing. An agent that did not answer it gets an
     /// event.
     pub(super) fn count_no_input_turn(&mut self, turn: NoInputTurn) {
-        if turn.has_transcript {
-            self.silence.no_input_turns = 0;
-            return;
-        }
         let by_event = !turn.is_answered && self.config.no_input.event.is_some();
         self.count_no_input(by_event);
         if by_event {

@@ -92,8 +92,10 @@ impl Call {
         self.note_next_turn();
         self.stage_recorder.opened(next, TurnInput::Audio.kind(), self.now);
         self.report_answer(over.report);
-        if let Some(words) = over.unanswered_words {
-            self.on_unanswered_words(over.turn, words);
+        match over.unanswered_words {
+            Some(words) => self.on_unanswered_words(over.turn, words),
+            None if over.is_unanswered => self.on_unanswered_text(over.turn),
+            None => {}
         }
         if over.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {
             self.starting_event_unanswered(over.turn);

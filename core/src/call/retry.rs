@@ -105,14 +105,19 @@ impl Call {
     }
 
     /// The agent does not take a stream in which nobody spoke, and refuses it as wrong. That is no failure: the caller
-    /// has said nothing.
+    /// has said nothing. If a word was understood after all, the next stream gets it.
     fn silence_refused(&mut self, turn: TurnId, fault: AgentFault) {
-        self.report(Report::TurnFailed { turn, fault, retry_in_ms: Some(0), again_ms: 0 });
+        let has_words = self.streams.heard().is_some_and(|heard| !heard.utterance.is_empty());
+        let again = if has_words && self.on_unanswered(turn) { self.caller.rewind() } else { 0 };
+        let again_ms = again / BYTES_PER_MS as u64;
+        self.report(Report::TurnFailed { turn, fault, retry_in_ms: Some(0), again_ms });
         self.stage_recorder.discard_open();
         self.streams.cancel();
         self.timers.stop(Timer::Thinking);
         self.caller.forget_written();
-        self.count_no_input_turn(NoInputTurn { has_transcript: false, is_answered: false });
+        if !has_words {
+            self.count_no_input_turn(NoInputTurn { is_answered: false });
+        }
     }
 
     /// We do not ask again for an answer that has begun; its missing rest is lost. What the caller said during it is
@@ -130,6 +135,12 @@ impl Call {
         let turn = broken.turn;
         self.stage_recorder.discard_open();
         let is_audio = matches!(broken.input, TurnInput::Audio);
+        // Google does not document whether an agent takes results of tools that an earlier stream asked for. If it does
+        // not, we do not send those again.
+        let refuses_results = !fault.transient && broken.has_foreign_results;
+        if refuses_results {
+            broken.unanswered.retain(|input| !matches!(input, TurnInput::ToolResults(_)));
+        }
         let may_repeat = broken.was_listening || self.config.retry.answering_turn || !is_audio;
         if may_repeat {
             self.requeue_inputs(&mut broken);
@@ -143,9 +154,6 @@ impl Call {
         // An agent may lack the page at which the session should go on. It goes on without.
         let refuses_page =
             !fault.transient && [REFUSED, UNKNOWN].contains(&&*fault.code) && self.inputs.page.take().is_some();
-        // Nor does it document whether an agent takes results of tools that an earlier stream asked for. We do not send
-        // those again.
-        let refuses_results = !fault.transient && broken.has_foreign_results;
         let retry = &self.config.retry;
         let pause = if fault.transient || refuses_event || refuses_results || refuses_past_turns || refuses_page {
             self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms)

@@ -42,7 +42,14 @@ impl Call {
         asks_again
     }
 
-    /// The same for an agent whose stream goes on: it gets the words as a text, unless the caller goes on too. Then it
+    /// The agent has answered something else than speech with nothing: perhaps the words that it got again as a text.
+    pub(super) fn on_unanswered_text(&mut self, turn: TurnId) {
+        if self.asked == Asked::Again {
+            self.on_unanswered(turn);
+        }
+    }
+
+    /// The same as [`Self::on_unanswered`] for an agent whose stream goes on: it gets the words as a text, unless the caller goes on too. Then it
     /// hears the rest and may answer all of it.
     pub(super) fn on_unanswered_words(&mut self, turn: TurnId, words: String) {
         if !self.voice.is_speaking() && self.on_unanswered(turn) {

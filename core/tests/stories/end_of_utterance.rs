@@ -8,7 +8,7 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 use serde_json::json;
 
 use crate::failures::fault;
-use crate::test_call::{TestCall, answer, answered, interim, starting_text, with};
+use crate::test_call::{TestCall, answer, answered, interim, numbers, starting_text, with};
 
 fn ended_by(rule: EndOfUtterance) -> CallConfig {
     with(CallConfig::default(), |config| config.end_of_utterance = rule)
@@ -249,6 +249,24 @@ fn an_agent_that_answers_nothing_to_silence_or_refuses_it_has_not_failed() {
         assert_eq!(test.opened_with(2), TurnInput::Audio);
         let in_a_row = test.reports().filter(|report| matches!(report, Report::NoInput { in_a_row: 1, .. })).count();
         assert_eq!((in_a_row, test.update(), test.call.progress().failed_turns), (1, None, 0));
+    }
+}
+
+#[test]
+fn a_word_that_is_understood_after_it_was_taken_for_silence_is_asked_again() {
+    let endings = [AgentEvent::Ended, fault("INVALID_ARGUMENT", false), fault("UNAVAILABLE", true)];
+    for (ending, again) in
+        endings.into_iter().zip([TurnInput::Text("no".to_owned()), TurnInput::Audio, TurnInput::Audio])
+    {
+        let mut test = silent_caller(None);
+        test.agent(1, interim("no"));
+        test.agent(1, ending.clone());
+        test.hush(200);
+        let silent = test.reports().filter(|report| matches!(report, Report::NoInput { .. })).count();
+        assert_eq!((test.last_stream(), silent), (2, 0), "{ending:?}");
+        assert_eq!(test.opened_with(2), again, "{ending:?}");
+        let resent = numbers(&test.written(2)).first().copied();
+        assert_eq!(resent, (again == TurnInput::Audio).then_some(249), "the last three seconds: {ending:?}");
     }
 }
 

@@ -5,8 +5,9 @@ use dialbridge_core::config::Clip;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Report, ToolsId};
 use serde_json::{Map, Value};
 
+use crate::failures::fault;
 use crate::session_stream::{config, end_session};
-use crate::test_call::{TestCall, answered, digits, numbers, starting_text};
+use crate::test_call::{TestCall, answer, answered, digits, numbers, starting_text};
 
 pub(crate) fn call(tool: &str) -> ToolCall {
     ToolCall { id: format!("call of {tool}"), tool: tool.to_owned(), ..ToolCall::default() }
@@ -64,6 +65,55 @@ fn what_came_of_a_tool_is_told_to_the_stream_that_has_taken_over() {
     let told = tool_results(&test);
     assert_eq!(test.last_stream(), 2);
     assert!(matches!(&told[0][0].outcome, ToolOutcome::Failed(why) if why.contains("no result")), "{told:?}");
+}
+
+/// A call whose agent has said something, waits for a tool and has got its results.
+fn told(before: impl Fn(&mut TestCall)) -> TestCall {
+    let mut test = TestCall::started(has_tools());
+    test.hush(1_000);
+    test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(400) })));
+    test.agent(1, wants(&["tools/1"]));
+    before(&mut test);
+    test.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    assert_eq!(tool_results(&test).len(), 1);
+    test
+}
+
+#[test]
+fn results_that_a_stream_got_and_did_not_answer_are_told_to_the_next_one() {
+    let go_away = |test: &mut TestCall| test.agent(1, AgentEvent::GoAway);
+    let goes_away = [told(go_away), {
+        let mut test = told(|_| {});
+        go_away(&mut test);
+        test
+    }];
+    for mut test in goes_away {
+        test.hush(2_020);
+        assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
+        test.agent(1, AgentEvent::Ended);
+        test.wait(250);
+        assert_eq!((test.last_stream(), tool_results(&test).len()), (2, 1));
+    }
+    let mut fails = told(|_| {});
+    fails.agent(1, fault("UNAVAILABLE", true));
+    fails.wait(250);
+    assert_eq!((fails.last_stream(), tool_results(&fails).len()), (2, 1));
+    fails.agent(2, fault("INVALID_ARGUMENT", false));
+    fails.wait(250);
+    assert_eq!((fails.last_stream(), tool_results(&fails).len()), (3, 0), "one that refuses them");
+}
+
+#[test]
+fn results_that_the_agent_has_answered_are_told_once() {
+    for part in
+        [Answer { part: AnswerPart::Open, ..answer(400) }, Answer { part: AnswerPart::Final, ..Answer::default() }]
+    {
+        let mut test = told(|_| {});
+        test.agent(1, AgentEvent::Answer(Box::new(part)));
+        test.agent(1, fault("UNAVAILABLE", true));
+        test.wait(250);
+        assert_eq!((test.last_stream(), tool_results(&test).len()), (2, 0));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Words that a stream heard and did not answer: the next stream gets them.
 
 use dialbridge_core::agent::{Answer, AnswerPart, TurnInput};
-use dialbridge_core::config::{Clip, StreamShape};
+use dialbridge_core::config::{Clip, EndOfUtterance, StreamShape};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
 use crate::failures::fault;
@@ -120,8 +120,27 @@ fn a_session_gets_words_without_an_answer_again_as_a_text() {
     test.agent(1, empty_part(AnswerPart::Final));
     let again = AgentCommand::Send(TurnInput::Text("two loaves".to_owned()));
     assert_eq!(test.commands(1).last(), Some(&again));
-    test.agent(1, empty_part(AnswerPart::Final));
-    assert_eq!(unanswered(&test), [true], "the text was no speech");
+    assert_eq!(test.played_ms(), 0);
+    for _ in 0..2 {
+        test.agent(1, empty_part(AnswerPart::Final));
+        assert_eq!((unanswered(&test), test.played_ms()), (vec![true, false], 1_000), "the caller is told, once");
+    }
+}
+
+#[test]
+fn words_of_an_utterance_that_we_ended_and_to_which_nothing_comes_twice_are_no_silence_either() {
+    let mut config = with_retry_filler(StreamShape::PerTurn);
+    config.end_of_utterance = EndOfUtterance::Quick;
+    let mut test = TestCall::started(config);
+    test.speak(900);
+    test.agent(1, interim("two loaves please"));
+    test.hush(2_000);
+    test.agent(1, AgentEvent::Ended);
+    assert_eq!(test.opened_with(2), TurnInput::Text("two loaves please".to_owned()));
+    assert_eq!(test.played_ms(), 0);
+    test.agent(2, empty_part(AnswerPart::Final));
+    assert_eq!((unanswered(&test), test.played_ms()), (vec![true, false], 1_000), "the caller is told");
+    assert_eq!(test.opened_with(3), TurnInput::Audio, "and may speak");
 }
 
 #[test]

@@ -160,6 +160,8 @@ pub(super) struct TurnOver {
     pub(super) report: Option<Report>,
     /// The input that the turn began with, if the agent has not answered it.
     pub(super) unanswered: Option<TurnInput>,
+    /// Whether the agent has answered nothing.
+    pub(super) is_unanswered: bool,
     /// What the caller said, if the agent has answered nothing.
     pub(super) unanswered_words: Option<String>,
     /// Whether the stream must be half-closed now, because another one takes over.
@@ -181,7 +183,7 @@ pub(super) struct Closed {
     /// What the agent gets again, if it has understood the caller and answered nothing: his audio, or his words if we
     /// ended his utterance before the agent did.
     pub(super) ask_again: Option<TurnInput>,
-    /// Set if the agent noticed that the caller said nothing.
+    /// Set if the agent noticed that the caller said nothing, and nothing was understood later.
     pub(super) no_input: Option<NoInputTurn>,
 }
 
@@ -198,8 +200,6 @@ pub(super) struct Cancelled {
 /// A turn in which the agent noticed that the caller said nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoInputTurn {
-    /// Whether there was a transcript all the same.
-    pub(super) has_transcript: bool,
     pub(super) is_answered: bool,
 }
 

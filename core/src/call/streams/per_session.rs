@@ -22,6 +22,9 @@
 //! Listening --no more of an answer that has begun in time: Cancel--> Idle
 //! any open --limit of the call, close: Cancel--> Idle
 //! ```
+//!
+//! An answer that has begun has no deadline: a server may never say that it is complete, and the caller may need a
+//! while for his next words, which have one.
 
 use serde_json::{Map, Value};
 
@@ -240,8 +243,8 @@ impl AgentStreams for PerSession {
             self.await_answer(now, due);
         }
         let Some(stream) = self.stream_mut() else { return false };
-        // The caller would have to repeat these. Results of tools belong only to the stream that asked for them.
-        let is_repeated = matches!(input, TurnInput::Digits(..) | TurnInput::Text(_));
+        // The caller would have to repeat digits and texts, and an agent waits for the results of its tools.
+        let is_repeated = matches!(input, TurnInput::Digits(..) | TurnInput::Text(_) | TurnInput::ToolResults(_));
         if is_repeated && stream.unanswered.len() < MAX_UNANSWERED_INPUTS {
             stream.unanswered.push(input.clone());
         }
@@ -281,6 +284,9 @@ impl AgentStreams for PerSession {
         let earlier = stream.turn.answer.note(answer, stream.turn.asked_at, now);
         if earlier.is_input_answered {
             stream.unanswered.clear();
+        } else if !answer.is_empty() || answer.part == AnswerPart::Final {
+            // The agent asks for tools in the middle of an answer, and goes on with it when it has the results.
+            stream.unanswered.retain(|input| !matches!(input, TurnInput::ToolResults(_)));
         }
         Some(earlier)
     }
@@ -360,6 +366,7 @@ impl AgentStreams for PerSession {
             turn: stream.turn.id,
             report: stream.answer_report(),
             unanswered: stream.turn.awaited_input().cloned(),
+            is_unanswered: !stream.turn.answer.is_something(),
             unanswered_words: stream.unanswered_words(),
             must_replace,
         };

@@ -426,12 +426,12 @@ impl AgentStreams for PerTurn {
                 match input {
                     Input::Other(input) => closed.unanswered = Some(input).filter(|_| !is_answered),
                     Input::Audio { heard, found_by, is_no_input } => {
-                        let has_transcript = !heard.utterance.is_empty();
-                        let is_unanswered = has_transcript && !is_answered && !is_no_input;
+                        // A word may be understood after it was taken for silence.
+                        let has_words = !heard.utterance.is_empty();
                         let words = || TurnInput::Text(heard.utterance.text().to_owned());
                         let again = || if found_by.is_early() { words() } else { TurnInput::Audio };
-                        closed.ask_again = is_unanswered.then(again);
-                        closed.no_input = is_no_input.then_some(NoInputTurn { has_transcript, is_answered });
+                        closed.ask_again = (has_words && !is_answered).then(again);
+                        closed.no_input = (is_no_input && !has_words).then_some(NoInputTurn { is_answered });
                     }
                 }
                 Some(closed)

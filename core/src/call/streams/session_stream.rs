@@ -26,7 +26,7 @@ pub(super) struct Stream {
     pub(super) caller_speaks: bool,
     /// Session parameters that it has not confirmed.
     pub(super) parameters: Map<String, Value>,
-    /// Digits and texts that it got since the agent last began to answer.
+    /// Digits, texts and results of tools that it got and the agent has not answered.
     pub(super) unanswered: Vec<TurnInput>,
     pub(super) tools: Tools,
     pub(super) turn: Turn,
