@@ -5,7 +5,6 @@ use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcri
 use crate::audio::BYTES_PER_MS;
 use crate::call::prompt_guard::Source;
 use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
-use crate::call::utterance::TurnAudio;
 use crate::call::{Call, Output, Timer};
 use crate::ids::{StreamId, TurnId};
 use crate::report::{BargeInBy, EndFoundBy, Report};
@@ -44,8 +43,8 @@ impl Call {
         let begins_with_input = self.inputs.first().is_some_and(|input| self.streams.can_begin_with(input));
         let input = begins_with_input.then(|| self.inputs.take_first()).flatten().unwrap_or(TurnInput::Audio);
         let listens = self.streams.listens_after(&input);
-        let resent_ms = if listens { self.resend_in_flight() } else { 0 };
-        let waited_ms = if listens { self.caller.unwritten_ms() } else { 0 };
+        let resent_ms = if listens { self.caller.resend_in_flight(self.now) } else { 0 };
+        let waited_ms = if listens { self.caller.audio.unwritten_ms() } else { 0 };
         let is_told_of_prompts = listens && self.streams.is_told_of_prompts();
         self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms, resent_ms });
         self.stage_recorder.opened(ids.turn, input.kind(), self.now);
@@ -70,8 +69,13 @@ impl Call {
             is_starting_event: self.inputs.is_starting_event(&input),
             input,
             parameters: start.parameters.clone(),
-            heard: Heard::new(self.caller.written(), self.caller.received(), self.now, self.watchdog_at_opening()),
-            position: self.caller.received(),
+            heard: Heard::new(
+                self.caller.audio.written(),
+                self.caller.audio.received(),
+                self.now,
+                self.caller.watchdog_at_opening(),
+            ),
+            position: self.caller.audio.received(),
             now: self.now,
             answer_due: self.answer_due(),
         });
@@ -100,7 +104,7 @@ impl Call {
     /// it, so nothing is protected. That speech does not cut the prompt anyway.
     fn barge_in_window(&self, waited_ms: u64) -> Option<BargeInWindow> {
         let (remaining_ms, protected_ms) = (self.playback.remaining_ms(self.now), self.playback.protected_ms(self.now));
-        let speech_waits = self.voice.onset_since(self.caller.written()).is_some();
+        let speech_waits = self.caller.voice.onset_since(self.caller.audio.written()).is_some();
         (remaining_ms > 0).then(|| BargeInWindow {
             protected_ms: if speech_waits || protected_ms == 0 { 0 } else { waited_ms + protected_ms },
             total_ms: waited_ms + remaining_ms,
@@ -122,7 +126,7 @@ impl Call {
         }
         self.report(Report::Transcript { turn, text: transcript.text.clone(), is_final: transcript.is_final });
         self.check_barge_in(BargeInBy::Speech, Some(turn));
-        if self.is_interruption_held() {
+        if self.guard.is_interruption_held(&self.playback) {
             self.on_interrupted(turn, true);
         }
         if understood == Understood::Latest {
@@ -132,8 +136,10 @@ impl Call {
 
     /// Adds a transcript to the open turn's utterance, unless it is echo. Returns whose words it is.
     pub(super) fn note_transcript(&mut self, turn: TurnId, transcript: &Transcript) -> Source {
-        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return Source::Nothing };
-        self.note_understood(transcript);
+        let Some(audio) = self.streams.heard().map(|heard| self.caller.audio_of(heard, self.now)) else {
+            return Source::Nothing;
+        };
+        self.caller.note_understood(transcript);
         let source = self.judge(turn, transcript, audio);
         if source == Source::Echo {
             return source;
@@ -147,9 +153,9 @@ impl Call {
 
     /// The agent's answer says what the caller said.
     pub(super) fn settle_transcript(&mut self, turn: TurnId, text: &str) {
-        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
+        let Some(audio) = self.streams.heard().map(|heard| self.caller.audio_of(heard, self.now)) else { return };
         let transcript = Transcript { text: text.to_owned(), is_final: true, ..Transcript::default() };
-        self.note_understood(&transcript);
+        self.caller.note_understood(&transcript);
         let source = self.judge(turn, &transcript, audio);
         if source == Source::Echo {
             return;
@@ -163,7 +169,7 @@ impl Call {
     fn note_onset(&mut self, source: Source) {
         let Some(heard) = self.streams.heard() else { return };
         if let Some(onset) = heard.utterance.onset() {
-            let began = self.time_of(onset);
+            let began = self.caller.time_of(onset, self.now);
             self.stage_recorder.speech_began(began);
             if source != Source::Doubt {
                 self.note_caller_activity();
@@ -175,29 +181,21 @@ impl Call {
     /// If the recogniser understood something, the voice detector tells where the speech ended.
     fn note_end_of_speech(&mut self) {
         let heard = self.streams.heard().filter(|heard| !heard.utterance.is_empty());
-        if let Some(end) = heard.and_then(|heard| self.voice.end_since(heard.began)) {
-            self.stage_recorder.speech_ended(self.time_of(end));
+        if let Some(end) = heard.and_then(|heard| self.caller.voice.end_since(heard.began)) {
+            self.stage_recorder.speech_ended(self.caller.time_of(end, self.now));
         }
     }
 
-    pub(super) fn audio_of(&self, heard: &Heard) -> TurnAudio {
-        let voice_onset = self.voice.onset_since(heard.began);
-        TurnAudio { turn_began: heard.began, written: self.caller.written(), voice_onset, now: self.now }
-    }
-
-    /// When that position of the caller's audio came in.
-    pub(super) fn time_of(&self, position: u64) -> CallTime {
-        self.now - self.caller.received().saturating_sub(position) / BYTES_PER_MS as u64
-    }
-
     fn on_end_of_utterance(&mut self, turn: TurnId, end_ms: Option<u64>) {
-        self.note_end_by_agent(end_ms);
+        self.caller.note_end_by_agent(end_ms);
         let Some(heard) = self.streams.utterance() else { return };
         let spoken = self.is_spoken(turn, heard);
-        let listened_ms = (self.caller.written() - heard.began) / BYTES_PER_MS as u64;
+        let listened_ms = (self.caller.audio.written() - heard.began) / BYTES_PER_MS as u64;
         self.note_whole_utterance(turn);
         let is_beside_prompt = self.playback.is_playing() || self.listened_during_prompt(listened_ms);
-        if !spoken && (is_beside_prompt || !self.digits.is_empty()) || self.says_nothing(turn) {
+        if !spoken && (is_beside_prompt || !self.digits.is_empty())
+            || self.guard.says_nothing(turn, &self.playback, self.now)
+        {
             self.replace_unspoken(turn, EndFoundBy::Agent);
             return;
         }
@@ -210,25 +208,26 @@ impl Call {
     /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice
     /// detector counts too.
     fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
-        let has_voice = self.voice.onset_since(heard.began).is_some();
-        let has_voice = has_voice && !self.is_agents_voice(heard.began, self.caller.received());
-        !self.says_nothing(turn) && (!heard.utterance.is_empty() || has_voice)
+        let has_voice = self.caller.voice.onset_since(heard.began).is_some();
+        let has_voice =
+            has_voice && !self.guard.is_agents_voice(&self.caller, heard.began, self.caller.audio.received());
+        !self.guard.says_nothing(turn, &self.playback, self.now) && (!heard.utterance.is_empty() || has_voice)
     }
 
     /// The caller has said nothing in that turn to which he should have an answer. Another stream listens on.
     pub(super) fn replace_unspoken(&mut self, turn: TurnId, found_by: EndFoundBy) {
         self.report_end_of_utterance(turn, found_by);
         self.report(Report::NoInputTurnReplaced { turn });
-        self.keep_in_flight();
+        self.caller.keep_in_flight();
         self.cancel_turn();
     }
 
     /// The listening turn's utterance is over.
     fn report_end_of_utterance(&mut self, turn: TurnId, found_by: EndFoundBy) {
         let Some(heard) = self.streams.heard() else { return };
-        let voice_end = self.voice.end_since(heard.began);
+        let voice_end = self.caller.voice.end_since(heard.began);
         let spoken = self.is_spoken(turn, heard);
-        let silence_ms = voice_end.map(|end| (self.caller.received() - end) / BYTES_PER_MS as u64);
+        let silence_ms = voice_end.map(|end| (self.caller.audio.received() - end) / BYTES_PER_MS as u64);
         self.report(Report::EndOfUtterance { turn, spoken, found_by, silence_ms });
     }
 
@@ -248,7 +247,7 @@ impl Call {
         if let Some(open) = self.streams.end_utterance(found_by, self.now, self.answer_due()) {
             self.report_end_of_utterance(open.turn, found_by);
             self.note_end_of_speech();
-            self.note_end_found(found_by);
+            self.caller.note_end_found(found_by);
             self.input_complete(open.stream);
         }
     }
@@ -265,7 +264,7 @@ impl Call {
         self.outputs.push_back(Output::Agent(cancelled.ids.stream, AgentCommand::Cancel));
         self.report_answer(cancelled.report);
         self.stage_recorder.discard_open();
-        self.caller.forget_written();
+        self.caller.audio.forget_written();
         self.finish_playing();
         self.inputs.restore_parameters(cancelled.parameters);
         self.timers.stop(Timer::Thinking);
@@ -310,7 +309,7 @@ impl Call {
         self.speak_unspoken();
         let Some(closed) = self.streams.close() else { return };
         let OpenStream { stream, turn } = closed.ids;
-        self.echo.complete(turn);
+        self.guard.echo.complete(turn);
         for prompt in closed.deferred {
             self.playback.play(prompt, turn, self.moment());
         }
@@ -318,11 +317,11 @@ impl Call {
         self.outputs.extend(last.map(|command| Output::Agent(stream, command)));
         match closed.ask_again.filter(|_| self.on_unanswered(turn)) {
             Some(TurnInput::Audio) => {
-                self.caller.rewind();
+                self.caller.audio.rewind();
                 self.hear_words_first();
             }
             words => {
-                self.caller.forget_written();
+                self.caller.audio.forget_written();
                 words.into_iter().for_each(|words| self.inputs.add_first(words));
             }
         }

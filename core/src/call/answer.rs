@@ -33,7 +33,7 @@ impl Call {
         if self.ask_misheard(turn, &answer) {
             return;
         }
-        self.note_matched(answer.matched);
+        self.caller.note_matched(answer.matched);
         let Some(earlier) = self.streams.note_answer(&answer, self.now) else { return };
         self.stage_recorder.answered(self.now);
         self.understand(turn, &mut answer);
@@ -43,8 +43,10 @@ impl Call {
         self.remove_digits(&mut answer);
         // The input is answered, so the next stream need not send it again.
         if earlier.is_input_answered {
-            self.keep_unanswered();
-            self.caller.forget_written();
+            if self.streams.listening().is_some() {
+                self.caller.keep_unanswered();
+            }
+            self.caller.audio.forget_written();
         }
         if !self.outcome.update(&answer, self.streams.adds_parameters()) {
             self.report(Report::AnswerTruncated { turn });
@@ -59,7 +61,7 @@ impl Call {
             self.inputs.page = None;
         }
         self.act_on_payloads(turn, &mut answer);
-        self.note_prompt_text(turn, &answer);
+        self.guard.note_prompt_text(turn, &answer);
         let says_something = !answer.text.is_empty() || !answer.prompts.is_empty() || answer.end.is_some();
         if says_something {
             self.awaits_greeting = false;

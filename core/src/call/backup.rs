@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::agent::TurnInput;
-use crate::call::echo::Echo;
 use crate::call::end_of_utterance::EndRules;
 use crate::call::inputs::AgentInputs;
 use crate::call::lifecycle::Ending;
@@ -77,10 +76,7 @@ impl Call {
         self.end_rules = EndRules::default();
         self.tools.forget();
         self.playback.set_max(self.config.max_answer_ms);
-        let hears = |config: &CallConfig| (config.barge_in.echo_guard, config.words.language.clone());
-        if hears(&first) != hears(&self.config) {
-            self.echo = Echo::new(self.config.barge_in.echo_guard, &self.config.words.language);
-        }
+        self.guard.change_config(&first, &self.config);
         self.outcome.session.clone_from(&self.config.session);
         self.outcome.stands_in.clone_from(&self.config.stands_in);
         self.outcome.told = told;

@@ -10,7 +10,7 @@
 
 use serde_json::json;
 
-use crate::audio::{BYTES_PER_MS, Position, bytes};
+use crate::audio::{BYTES_PER_MS, Position};
 use crate::call::Call;
 use crate::config::BargeInMode;
 use crate::ids::TurnId;
@@ -32,32 +32,27 @@ impl Call {
         let rule = &self.config.barge_in;
         let Some(playout_began) = self.playback.began_position() else { return false };
         // Before its first word, the agent says nothing that could be interrupted.
-        let speech_began = self.agent_voice.began(playout_began);
+        let speech_began = self.playback.speech_began();
         match (by, rule.mode) {
             (BargeInBy::Dtmf | BargeInBy::Agent, _) => true,
             // The agent itself says when its prompt is interrupted.
             (BargeInBy::Speech, _) if self.streams.hears_barge_in(playout_began) => false,
             (BargeInBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
                 let Some((heard, speech_began)) = self.streams.heard().zip(speech_began) else { return false };
-                self.heard_words.may_interrupt(rule.min_words)
-                    && heard.utterance.interrupts(speech_began, self.audio_of(heard), rule)
+                self.guard.may_interrupt(rule.min_words)
+                    && heard.utterance.interrupts(speech_began, self.caller.audio_of(heard, self.now), rule)
             }
             (BargeInBy::Voice, BargeInMode::Voice) => {
                 let min_ms = rule.min_ms.max(MIN_VOICE_MS);
-                self.voice.speaking_since().zip(speech_began).is_some_and(|(onset, speech_began)| {
-                    let is_long = (self.caller.received() - onset) / BYTES_PER_MS as u64 >= min_ms;
-                    onset >= speech_began && is_long && self.is_louder_than_echo(speech_began, min_ms)
+                self.caller.voice.speaking_since().zip(speech_began).is_some_and(|(onset, speech_began)| {
+                    let is_long = (self.caller.audio.received() - onset) / BYTES_PER_MS as u64 >= min_ms;
+                    onset >= speech_began
+                        && is_long
+                        && self.guard.is_louder_than_echo(&self.caller, speech_began, min_ms)
                 })
             }
             (BargeInBy::Speech | BargeInBy::Voice, _) => false,
         }
-    }
-
-    /// Whether the last `ms` of the caller's audio, since the agent began to speak, are louder than the prompt's echo.
-    fn is_louder_than_echo(&self, speech_began: Position, ms: u64) -> bool {
-        let now = self.caller.received();
-        let from = now.saturating_sub(bytes(ms)).max(speech_began);
-        self.echo.exceeds_echo(&(from..now), |part| self.voice.is_voice_in(part))
     }
 
     /// The agent wants its prompt stopped. The caller cannot stop a prompt without barge-in; a newer answer can.
@@ -66,7 +61,8 @@ impl Call {
         if !self.streams.stops_prompts() || (by_caller && !may_cut) {
             return;
         }
-        if by_caller && self.playback.is_playing() && self.holds_interruption(turn) {
+        if by_caller && self.playback.is_playing() && self.guard.holds_interruption(turn, &self.playback, &self.caller)
+        {
             return;
         }
         // What the agent has written and not spoken is interrupted too.
@@ -77,7 +73,7 @@ impl Call {
     }
 
     fn cut(&mut self, by: BargeInBy, turn: Option<TurnId>) {
-        self.echo.cut(self.caller.received(), self.playback.waiting_bytes() as Position);
+        self.guard.echo.cut(self.caller.audio.received(), self.playback.waiting_bytes() as Position);
         let cut = self.playback.clear();
         self.streams.cut_answer();
         self.poll_playback();

@@ -111,7 +111,7 @@ impl Call {
 
     pub(super) fn collect_digit(&mut self, digit: char) {
         let (finish_digit, max_digits, interdigit_ms) = rules(&self.config.dtmf, self.digits.rules.as_ref());
-        match self.digits.press(digit, finish_digit, max_digits, self.caller.received()) {
+        match self.digits.press(digit, finish_digit, max_digits, self.caller.audio.received()) {
             Pressed::Collecting => self.timers.set(Timer::DigitsComplete, self.now + interdigit_ms),
             Pressed::Complete(digits) => self.digits_complete(digits),
             Pressed::Dropped => self.report(Report::DigitDropped),
@@ -141,7 +141,7 @@ impl Call {
     pub(super) fn on_text(&mut self, text: &str) {
         if self.lifecycle.is_active() && self.inputs.add_text(text) {
             self.note_caller_activity();
-            self.end_listening(self.caller.received() + TONE);
+            self.end_listening(self.caller.audio.received() + TONE);
         }
     }
 
@@ -149,22 +149,22 @@ impl Call {
     /// nothing; otherwise half-closes it, when he pauses. If words wait to be sent again, they go first.
     fn end_listening(&mut self, began: Position) {
         let Some(heard) = self.streams.utterance() else {
-            if self.timers.is_set(Timer::Retry) && self.spoke_before(self.caller.written(), began) {
+            if self.timers.is_set(Timer::Retry) && self.spoke_before(self.caller.audio.written(), began) {
                 self.hear_words_first();
             }
             return;
         };
         if heard.utterance.is_empty() && !self.spoke_before(heard.began, began) {
             self.cancel_turn();
-        } else if !self.voice.is_speaking() {
+        } else if !self.caller.voice.is_speaking() {
             self.end_utterance(EndFoundBy::Digits);
         }
     }
 
     /// Whether a voice that is not the agent's began after `since`, and before an input that began there.
     fn spoke_before(&self, since: Position, began: Position) -> bool {
-        let voice = self.voice.onset_since(since);
-        voice.is_some_and(|onset| onset + TONE < began) && !self.is_agents_voice(since, began)
+        let voice = self.caller.voice.onset_since(since);
+        voice.is_some_and(|onset| onset + TONE < began) && !self.guard.is_agents_voice(&self.caller, since, began)
     }
 
     /// Whether the caller said something in a turn before the last digits.

@@ -149,7 +149,7 @@ impl Call {
 
     /// The frame that begins at `position` was heard.
     pub(super) fn note_voice(&mut self, position: Position) {
-        let Some(end) = self.voice.end_since(0) else { return };
+        let Some(end) = self.caller.voice.end_since(0) else { return };
         let rules = &mut self.end_rules;
         if end > position {
             rules.voice_at = self.now;
@@ -167,7 +167,7 @@ impl Call {
         let Some(heard) = self.streams.utterance() else { return };
         let said = &heard.utterance;
         let spoken_at = match said.end() {
-            Some(end) => (end > heard.live_from).then(|| self.time_of(end)),
+            Some(end) => (end > heard.live_from).then(|| self.caller.time_of(end, self.now)),
             None if said.is_final() || self.now.ms_since(self.end_rules.voice_at) < 2 * FRAME_MS => None,
             None => Some(self.end_rules.voice_at).filter(|at| *at > heard.opened_at),
         };
@@ -179,7 +179,9 @@ impl Call {
     /// Runs after each frame. Half-closes the stream if the utterance is over.
     pub(super) fn check_end_of_utterance(&mut self) {
         let Some(found_by) = self.streams.utterance().and_then(|heard| self.end_found(heard)) else { return };
-        match self.streams.open().filter(|open| found_by != EndFoundBy::Digits && self.says_nothing(open.turn)) {
+        match self.streams.open().filter(|open| {
+            found_by != EndFoundBy::Digits && self.guard.says_nothing(open.turn, &self.playback, self.now)
+        }) {
             Some(open) => self.replace_unspoken(open.turn, found_by),
             None => self.end_utterance(found_by),
         }
@@ -188,12 +190,12 @@ impl Call {
     fn end_found(&self, heard: &Heard) -> Option<EndFoundBy> {
         let said = &heard.utterance;
         // A caller who types may go on to speak, and digits that are complete wait for the end of what he says.
-        let goes_on = self.voice.is_speaking() && self.silence_ms() < MAX_UNCHANGED_MS;
+        let goes_on = self.caller.voice.is_speaking() && self.silence_ms() < MAX_UNCHANGED_MS;
         if !self.inputs.is_empty() && !goes_on {
             return Some(EndFoundBy::Digits);
         }
         // He may just go on: that a sound is a voice is known a tenth of a second after it began.
-        if said.is_empty() || !self.digits.is_empty() || self.voice.may_begin() {
+        if said.is_empty() || !self.digits.is_empty() || self.caller.voice.may_begin() {
             return None;
         }
         let unchanged_ms = self.now.ms_since(said.changed_at());
@@ -202,7 +204,7 @@ impl Call {
         let ends_no_thought = || is_unfinished(&self.config.words.language, said.text());
         let known = Known {
             silence_ms,
-            hidden_ms: self.voice.hidden_ms(),
+            hidden_ms: self.caller.voice.hidden_ms(),
             unchanged_ms,
             is_final: said.is_final(),
             is_covered: self.is_covered(heard, silence_ms),
@@ -214,16 +216,16 @@ impl Call {
     /// How long the caller has been silent since he spoke in this turn, in milliseconds. `None` if his voice is too
     /// soft for the detector.
     fn silence_after(&self, heard: &Heard) -> Option<u64> {
-        let end = self.voice.end_since(heard.began)?;
-        let heard_ms =
-            (self.caller.received() - end.max(heard.live_from).min(self.caller.received())) / BYTES_PER_MS as u64;
+        let end = self.caller.voice.end_since(heard.began)?;
+        let heard_ms = (self.caller.audio.received() - end.max(heard.live_from).min(self.caller.audio.received()))
+            / BYTES_PER_MS as u64;
         Some(heard_ms.min(self.now.ms_since(self.end_rules.voice_at.max(heard.opened_at))))
     }
 
     /// Whether the transcripts so far have the end of the speech in them: by the recogniser's own times, or because
     /// nothing new has come for as long as the recogniser takes.
     fn is_covered(&self, heard: &Heard, silence_ms: u64) -> bool {
-        let voice_end = self.voice.end_since(heard.began).unwrap_or_default();
+        let voice_end = self.caller.voice.end_since(heard.began).unwrap_or_default();
         let by_times = heard.utterance.end().is_some_and(|end| end + END_TOLERANCE >= voice_end);
         let lag_ms = self.end_rules.lag_ms;
         let came_after = heard.utterance.changed_at() >= self.end_rules.voice_at + lag_ms;

@@ -76,7 +76,7 @@ impl Call {
         let thinking = if self.awaits_tools() { Thinking::Yes } else { self.streams.thinking() };
         match thinking {
             Thinking::No => {}
-            Thinking::UnlessCallerSpeaks if self.voice.is_speaking() => {
+            Thinking::UnlessCallerSpeaks if self.caller.voice.is_speaking() => {
                 // Always later than now. A timer that is due at once would never stop firing.
                 let again_ms = self.config.fillers.thinking_after_ms.max(MIN_RECHECK_MS);
                 self.timers.set(Timer::Thinking, self.now + again_ms);
@@ -166,7 +166,7 @@ impl Call {
         let Some(Clip(audio)) = clip else { return };
         let is_played = self.playback.play_filler(&audio, self.moment());
         if is_played {
-            self.echo.filler_begins(self.caller.received());
+            self.guard.echo.filler_begins(self.caller.audio.received());
         }
         self.poll_playback();
         if is_played {

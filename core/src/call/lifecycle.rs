@@ -169,7 +169,7 @@ impl Call {
         if !self.lifecycle.is_active() {
             return;
         }
-        self.caller.end();
+        self.caller.audio.end();
         // No audio follows, so the stream waits for none.
         self.tell_speech(false);
         self.inputs.clear();
@@ -256,9 +256,9 @@ impl Call {
         }
         let unheard_ms = self.playback.remaining_ms(self.now);
         self.timers.stop_all();
-        self.caller.close();
+        self.caller.audio.close();
         self.lifecycle = Lifecycle::Closed;
-        self.report(Report::Ended { reason, audio: self.caller.account(), unheard_ms });
+        self.report(Report::Ended { reason, audio: self.caller.audio.account(), unheard_ms });
         self.outputs.push_back(Output::Close(reason));
     }
 }

@@ -34,22 +34,22 @@ impl Call {
     fn is_gap(&self) -> bool {
         let is_quiet = match self.streams.listening() {
             Some((_, heard)) => heard.utterance.is_empty() && !self.may_have_spoken(heard),
-            None => self.caller.unwritten_ms() == 0,
+            None => self.caller.audio.unwritten_ms() == 0,
         };
         is_quiet
             && !self.streams.is_in_exchange()
             && !self.tools.are_running()
             && !self.playback.is_playing()
-            && !self.voice.is_speaking()
+            && !self.caller.voice.is_speaking()
             && self.digits.is_empty()
             && self.inputs.is_empty()
     }
 
     /// Whether a voice that the agent has neither understood nor answered may be the caller's.
     fn may_have_spoken(&self, heard: &Heard) -> bool {
-        let now = self.caller.received();
-        let unanswered = heard.began.max(self.caller.kept_from());
+        let now = self.caller.audio.received();
+        let unanswered = heard.began.max(self.caller.audio.kept_from());
         let since = unanswered.max(now.saturating_sub(bytes(UNDERSTOOD_MS)));
-        self.voice.end_since(since).is_some() && !self.is_agents_voice(since, now)
+        self.caller.voice.end_since(since).is_some() && !self.guard.is_agents_voice(&self.caller, since, now)
     }
 }

@@ -18,10 +18,10 @@
 //! which nothing came, `backup` another agent in place of one that cannot be had, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
-mod agent_voice;
 mod answer;
 mod backup;
 mod barge_in;
+mod caller;
 mod caller_audio;
 mod dtmf;
 mod echo;
@@ -54,8 +54,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::agent::AgentCommand;
-use crate::audio::bytes;
-use crate::audio::voice::VoiceDetector;
 use crate::call_facts::CallFacts;
 use crate::carried::CallProgress;
 use crate::config::{CallConfig, StartingInput};
@@ -67,21 +65,18 @@ use crate::report::{CloseReason, Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
-use agent_voice::{AgentVoice, FirstWord};
 use backup::Standby;
-use caller_audio::CallerAudio;
+use caller::Caller;
 use dtmf::DigitCollector;
-use echo::Echo;
 use end_of_utterance::EndRules;
 use fillers::Fillers;
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
 use past_turns::PastTurns;
-use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
-use prompt_guard::HeardWords;
+use playback::{FirstWord, Moment, Playback, PlaybackOutput, ReturnedMark};
+use prompt_guard::PromptGuard;
 use retry::FailureStreak;
-use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
 use streams::AgentStreams;
 use timer::Timers;
@@ -111,12 +106,8 @@ pub struct Call {
     facts: CallFacts,
     inputs: AgentInputs,
     playback: Playback,
-    agent_voice: AgentVoice,
-    echo: Echo,
-    heard_words: HeardWords,
-    caller: CallerAudio,
-    voice: VoiceDetector,
-    in_flight: SpeechInFlight,
+    guard: PromptGuard,
+    caller: Caller,
     digits: DigitCollector,
     end_rules: EndRules,
     silence: Silence,
@@ -153,12 +144,8 @@ impl Call {
             facts: CallFacts::default(),
             inputs: AgentInputs::new(&config),
             playback: Playback::new(config.max_answer_ms),
-            agent_voice: AgentVoice::default(),
-            echo: Echo::new(config.barge_in.echo_guard, &config.words.language),
-            heard_words: HeardWords::default(),
-            caller: CallerAudio::default(),
-            voice: VoiceDetector::new(bytes(MAX_KEPT_MS as u64)),
-            in_flight: SpeechInFlight::default(),
+            guard: PromptGuard::new(&config),
+            caller: Caller::default(),
             digits: DigitCollector::default(),
             end_rules: EndRules::default(),
             silence: Silence::default(),
@@ -288,29 +275,28 @@ impl Call {
 
     /// The time and the position in the caller's audio, for the playback.
     fn moment(&self) -> Moment {
-        Moment { now: self.now, position: self.caller.received() }
+        Moment { now: self.now, position: self.caller.audio.received() }
     }
 
     /// Passes on what the playout asks for. Returns how many prompts could not be played.
     fn poll_playback(&mut self) -> usize {
         let mut refused = 0;
-        while let Some(output) = self.playback.poll_output() {
+        while let Some(output) = self.playback.poll_output(self.now) {
             match output {
                 PlaybackOutput::Twilio(message) => {
                     if let TwilioMessage::Media(audio) = &message {
-                        let first_word = self.agent_voice.sent(self.playback.began_position(), audio, self.now);
-                        self.on_first_word(first_word);
-                        self.echo.sent(self.caller.received(), audio);
+                        self.guard.echo.sent(self.caller.audio.received(), audio);
                     }
                     self.outputs.push_back(Output::Twilio(message));
                 }
+                PlaybackOutput::FirstWord(first) => self.on_first_word(Some(first)),
                 PlaybackOutput::Fetch(id, uri) => self.outputs.push_back(Output::Fetch(id, uri)),
                 PlaybackOutput::Refused(why) => {
                     refused += 1;
                     self.report(Report::PromptRefused { why });
                 }
                 PlaybackOutput::Begins(turn) => {
-                    self.echo.begins(turn, self.caller.received(), self.voice.is_speaking());
+                    self.guard.echo.begins(turn, self.caller.audio.received(), self.caller.voice.is_speaking());
                     self.stage_recorder.audio_sent(turn, self.now);
                 }
             }
@@ -392,11 +378,11 @@ impl Call {
             ReturnedMark::Played { first_of } => (first_of, false),
             ReturnedMark::AllPlayed { first_of } => (first_of, true),
         };
-        if self.agent_voice.has_begun() {
+        if self.playback.has_spoken() {
             self.note_agent_audio();
         }
         if let Some((turn, ms)) = first_of {
-            let first_word = self.agent_voice.heard(turn, self.now - ms);
+            let first_word = self.playback.first_word(turn, self.now - ms);
             self.on_first_word(first_word);
         }
         if is_all {

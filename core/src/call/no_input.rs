@@ -35,16 +35,9 @@ impl Call {
         self.now.ms_since(self.silence.since)
     }
 
-    /// Whether the caller hears the agent, or will as soon as what is queued has played. Audio in which nobody has
-    /// spoken yet does not count.
-    fn agent_speaks(&self) -> bool {
-        let is_lead = self.playback.began_position().is_some_and(|playout| self.agent_voice.began(playout).is_none());
-        self.playback.is_playing() && !is_lead
-    }
-
     /// Sets the timers for silence.
     pub(super) fn set_silence_timers(&mut self) {
-        let is_quiet = self.lifecycle.is_active() && !self.agent_speaks();
+        let is_quiet = self.lifecycle.is_active() && !self.playback.is_speaking();
         let max_ms = self.config.limits.silence_ms;
         let too_long = (is_quiet && max_ms > 0).then(|| self.silence.since + max_ms);
         self.timers.put(Timer::SilenceTooLong, too_long);
@@ -57,7 +50,7 @@ impl Call {
     fn no_input_after(&self) -> Option<u64> {
         let (_, heard) = self.streams.listening()?;
         let rule = &self.config.no_input;
-        let speaks = !heard.utterance.is_empty() || self.voice.is_speaking() || !self.digits.is_empty();
+        let speaks = !heard.utterance.is_empty() || self.caller.voice.is_speaking() || !self.digits.is_empty();
         // The agent may still be working on this event or on what the caller said.
         let notices = self.streams.utterance().is_none() || self.end_rule().agent_may_end();
         if speaks || self.streams.awaits_answer() || (rule.event.is_none() && notices) {

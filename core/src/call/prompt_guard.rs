@@ -9,13 +9,16 @@ use std::ops::Range;
 
 use crate::agent::{Answer, AnswerPart, Transcript};
 use crate::audio::{Position, bytes};
-use crate::call::echo::Origin;
+use crate::call::caller::Caller;
+use crate::call::echo::{Echo, Origin};
+use crate::call::playback::Playback;
 use crate::call::synthesis::without_tags;
 use crate::call::utterance::{TurnAudio, onset};
 use crate::call::{Call, Timer};
 use crate::config::CallConfig;
 use crate::ids::TurnId;
 use crate::report::{GuardedFrom, Report};
+use crate::time::CallTime;
 use crate::words::backchannels;
 use crate::words::tokens::{Word, phrase};
 
@@ -27,7 +30,7 @@ const RECENT_MS: Position = 600;
 
 /// What we know about the words of the turn that listens.
 #[derive(Debug, Default)]
-pub(super) struct HeardWords {
+struct HeardWords {
     turn: Option<TurnId>,
     /// By its latest transcript.
     latest: Source,
@@ -62,23 +65,55 @@ impl HeardWords {
     fn source(&self) -> Source {
         self.latest.max(self.finals)
     }
-
-    /// Whether the latest transcript is the caller's, with that many words beside the agent's.
-    pub(super) fn may_interrupt(&self, min_words: u32) -> bool {
-        let has_enough = self.beside_echo.is_none_or(|words| words >= min_words as usize);
-        self.latest == Source::Caller && has_enough
-    }
 }
 
-impl Call {
-    /// Says whose words a transcript is. Echo is no utterance.
-    pub(super) fn judge(&mut self, turn: TurnId, transcript: &Transcript, audio: TurnAudio) -> Source {
-        if transcript.text.trim().is_empty() {
-            return Source::Nothing;
+/// What a transcript is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Verdict {
+    source: Source,
+    /// Whether all words of its turn so far are echo.
+    is_all_echo: bool,
+    /// Whether it is the first echo in its turn.
+    is_first_echo: bool,
+}
+
+/// Knows what may come back of the prompts, and whose words the listening turn holds.
+#[derive(Debug)]
+pub(super) struct PromptGuard {
+    pub(super) echo: Echo,
+    words: HeardWords,
+}
+
+impl PromptGuard {
+    pub(super) fn new(config: &CallConfig) -> Self {
+        Self { echo: Echo::new(config.barge_in.echo_guard, &config.words.language), words: HeardWords::default() }
+    }
+
+    /// Another agent has the call.
+    pub(super) fn change_config(&mut self, from: &CallConfig, to: &CallConfig) {
+        let hears = |config: &CallConfig| (config.barge_in.echo_guard, config.words.language.clone());
+        if hears(from) != hears(to) {
+            self.echo = Self::new(to).echo;
         }
-        if self.heard_words.turn != Some(turn) {
-            let held_interruption = self.heard_words.held_interruption;
-            self.heard_words = HeardWords { turn: Some(turn), held_interruption, ..HeardWords::default() };
+    }
+
+    /// Whose words of that turn its transcripts hold.
+    fn source_in(&self, turn: TurnId) -> Source {
+        if self.words.turn == Some(turn) { self.words.source() } else { Source::Nothing }
+    }
+
+    /// Says whose words a transcript is. Echo is no utterance.
+    fn judge(
+        &mut self,
+        turn: TurnId,
+        transcript: &Transcript,
+        audio: TurnAudio,
+        playback: &Playback,
+        config: &CallConfig,
+    ) -> Verdict {
+        if self.words.turn != Some(turn) {
+            let held_interruption = self.words.held_interruption;
+            self.words = HeardWords { turn: Some(turn), held_interruption, ..HeardWords::default() };
         }
         // A voice that the detector does not hear may have begun with the turn.
         let is_placed = transcript.start_ms.is_some() || audio.voice_onset.is_some();
@@ -87,111 +122,76 @@ impl Call {
         let voice = begins..heard_until(transcript, audio).max(begins);
         // It may have begun in an earlier turn, with other words.
         let stretch = begins.max(audio.turn_began)..voice.end.max(audio.turn_began);
-        let (source, beside_echo) = self.source_of(transcript, onset, &voice, &stretch);
-        let words = &mut self.heard_words;
+        let waiting = self.echo.newest().map_or(0, |turn| playback.waiting_bytes_of(turn));
+        let (source, beside_echo) = match self.echo.origin(&transcript.text, &voice, &stretch, waiting as Position) {
+            Origin::Echo => (Source::Echo, None),
+            Origin::Doubt => (Source::Doubt, None),
+            Origin::Caller { words, .. }
+                if is_into_prompt(playback, onset) && is_backchannel(config, &words, transcript.is_final) =>
+            {
+                (Source::Backchannel, None)
+            }
+            Origin::Caller { has_echo, words } => (Source::Caller, has_echo.then_some(words.len())),
+        };
+        let words = &mut self.words;
         (words.latest, words.beside_echo, words.stretch) = (source, beside_echo, stretch);
         if transcript.is_final {
             words.finals = words.finals.max(source);
         }
-        let is_all_echo = words.source() == Source::Echo;
-        let is_new = source == Source::Echo && !std::mem::replace(&mut words.is_echo_reported, true);
-        if is_all_echo {
-            // Its beginning was in doubt.
-            self.streams.forget_words();
-            if !self.streams.awaits_answer() {
-                self.timers.stop(Timer::Thinking);
-            }
-        }
-        if is_new {
-            self.report(Report::PromptGuarded { turn, from: GuardedFrom::Echo });
-        }
-        source
+        let is_first_echo = source == Source::Echo && !std::mem::replace(&mut words.is_echo_reported, true);
+        Verdict { source, is_all_echo: words.source() == Source::Echo, is_first_echo }
     }
 
-    fn source_of(
-        &self,
-        transcript: &Transcript,
-        onset: Position,
-        voice: &Range<Position>,
-        stretch: &Range<Position>,
-    ) -> (Source, Option<usize>) {
-        let waiting = self.echo.newest().map_or(0, |turn| self.playback.waiting_bytes_of(turn));
-        match self.echo.origin(&transcript.text, voice, stretch, waiting as Position) {
-            Origin::Echo => (Source::Echo, None),
-            Origin::Doubt => (Source::Doubt, None),
-            Origin::Caller { words, .. } if self.is_backchannel(&words, transcript.is_final, onset) => {
-                (Source::Backchannel, None)
-            }
-            Origin::Caller { has_echo, words } => (Source::Caller, has_echo.then_some(words.len())),
-        }
-    }
-
-    /// Whether words that were said into a prompt mean no more than that the caller listens.
-    fn is_backchannel(&self, words: &[Word], is_final: bool, onset: Position) -> bool {
-        let began = self.playback.began_position().and_then(|playout| self.agent_voice.began(playout));
-        if words.is_empty() || began.is_none_or(|began| onset < began) {
-            return false;
-        }
-        are_phrases(&phrases(&self.config), words, is_final)
+    /// Whether the latest transcript is the caller's, with that many words beside the agent's.
+    pub(super) fn may_interrupt(&self, min_words: u32) -> bool {
+        let has_enough = self.words.beside_echo.is_none_or(|words| words >= min_words as usize);
+        self.words.latest == Source::Caller && has_enough
     }
 
     /// Whether the words of that turn are no answer to anything: the agent's own, or a backchannel in mid-prompt.
-    pub(super) fn says_nothing(&self, turn: TurnId) -> bool {
-        let is_of_turn = self.heard_words.turn == Some(turn);
-        match self.heard_words.source() {
-            Source::Echo => is_of_turn,
-            Source::Backchannel => is_of_turn && self.playback.remaining_ms(self.now) >= MIN_REST_MS,
+    pub(super) fn says_nothing(&self, turn: TurnId, playback: &Playback, now: CallTime) -> bool {
+        match self.source_in(turn) {
+            Source::Echo => true,
+            Source::Backchannel => playback.remaining_ms(now) >= MIN_REST_MS,
             Source::Nothing | Source::Doubt | Source::Caller => false,
         }
     }
 
     /// Whether there is voice in the audio from `since` on that is so soft, until then, that it may be the agent's.
-    pub(super) fn is_agents_voice(&self, since: Position, until: Position) -> bool {
-        let onset = self.voice.onset_since(since);
-        let is_soft = |onset: Position| self.echo.is_soft(&(onset.max(since)..until));
-        onset.is_some_and(is_soft)
+    pub(super) fn is_agents_voice(&self, caller: &Caller, since: Position, until: Position) -> bool {
+        let onset = caller.voice.onset_since(since);
+        onset.is_some_and(|onset| self.echo.is_soft(&(onset.max(since)..until)))
     }
 
-    /// The utterance of that turn is over.
-    pub(super) fn note_whole_utterance(&mut self, turn: TurnId) {
-        if self.heard_words.turn != Some(turn) {
-            return;
-        }
-        let from = match self.heard_words.source() {
-            Source::Nothing | Source::Echo => return,
-            Source::Caller => return self.echo.note_caller(self.heard_words.stretch.clone()),
-            Source::Backchannel => GuardedFrom::Backchannel,
-            Source::Doubt => GuardedFrom::Doubt,
-        };
-        self.note_caller_activity();
-        if self.playback.is_playing() {
-            self.report(Report::PromptGuarded { turn, from });
-        }
+    /// Whether the last `ms` of the caller's audio, since the agent began to speak, are louder than the prompt's echo.
+    pub(super) fn is_louder_than_echo(&self, caller: &Caller, speech_began: Position, ms: u64) -> bool {
+        let now = caller.audio.received();
+        let from = now.saturating_sub(bytes(ms)).max(speech_began);
+        self.echo.exceeds_echo(&(from..now), |part| caller.voice.is_voice_in(part))
     }
 
     /// The agent wants its prompt stopped because it hears somebody. Returns whether that is not the caller, as far as
     /// we know. If it is, his words will stop the prompt.
-    pub(super) fn holds_interruption(&mut self, turn: TurnId) -> bool {
-        let is_of_turn = self.heard_words.turn == Some(turn);
-        let holds = match if is_of_turn { self.heard_words.source() } else { Source::Nothing } {
+    pub(super) fn holds_interruption(&mut self, turn: TurnId, playback: &Playback, caller: &Caller) -> bool {
+        let holds = match self.source_in(turn) {
             Source::Echo | Source::Backchannel | Source::Doubt => true,
             Source::Caller => false,
             Source::Nothing => {
-                let now = self.caller.received();
+                let now = caller.audio.received();
                 let recent = now.saturating_sub(bytes(RECENT_MS));
                 // Its voice detector is another one, and may take for a voice what ours does not.
-                let from = self.voice.onset_since(recent).map_or(recent, |onset| onset.max(recent));
+                let from = caller.voice.onset_since(recent).map_or(recent, |onset| onset.max(recent));
                 self.echo.is_soft_sound(&(from..now))
             }
         };
-        self.heard_words.held_interruption = self.playback.began_position().filter(|_| holds);
+        self.words.held_interruption = playback.began_position().filter(|_| holds);
         holds
     }
 
     /// Whether the agent wanted its prompt stopped before we knew that the words are the caller's.
-    pub(super) fn is_interruption_held(&self) -> bool {
-        let held = self.heard_words.held_interruption;
-        held.is_some() && held == self.playback.began_position()
+    pub(super) fn is_interruption_held(&self, playback: &Playback) -> bool {
+        let held = self.words.held_interruption;
+        held.is_some() && held == playback.began_position()
     }
 
     /// A part of an answer came: its text is what may come back.
@@ -210,6 +210,51 @@ impl Call {
             }
         }
     }
+}
+
+impl Call {
+    /// Says whose words a transcript is.
+    pub(super) fn judge(&mut self, turn: TurnId, transcript: &Transcript, audio: TurnAudio) -> Source {
+        if transcript.text.trim().is_empty() {
+            return Source::Nothing;
+        }
+        let verdict = self.guard.judge(turn, transcript, audio, &self.playback, &self.config);
+        if verdict.is_all_echo {
+            // Its beginning was in doubt.
+            self.streams.forget_words();
+            if !self.streams.awaits_answer() {
+                self.timers.stop(Timer::Thinking);
+            }
+        }
+        if verdict.is_first_echo {
+            self.report(Report::PromptGuarded { turn, from: GuardedFrom::Echo });
+        }
+        verdict.source
+    }
+
+    /// The utterance of that turn is over.
+    pub(super) fn note_whole_utterance(&mut self, turn: TurnId) {
+        let from = match self.guard.source_in(turn) {
+            Source::Nothing | Source::Echo => return,
+            Source::Caller => return self.guard.echo.note_caller(self.guard.words.stretch.clone()),
+            Source::Backchannel => GuardedFrom::Backchannel,
+            Source::Doubt => GuardedFrom::Doubt,
+        };
+        self.note_caller_activity();
+        if self.playback.is_playing() {
+            self.report(Report::PromptGuarded { turn, from });
+        }
+    }
+}
+
+/// Whether speech that began there was said into a prompt.
+fn is_into_prompt(playback: &Playback, onset: Position) -> bool {
+    playback.speech_began().is_some_and(|began| onset >= began)
+}
+
+/// Whether words mean no more than that the caller listens.
+fn is_backchannel(config: &CallConfig, words: &[Word], is_final: bool) -> bool {
+    !words.is_empty() && are_phrases(&phrases(config), words, is_final)
 }
 
 /// Where the speech of a transcript ends.

@@ -49,7 +49,7 @@ impl Call {
 
     /// Queues what the old stream has not answered, for the next stream. Returns what the old one was.
     pub(super) fn requeue_unanswered(&mut self) -> Option<Broken> {
-        self.resend_speech();
+        self.caller.resend_speech(self.streams.has_unanswered_speech());
         let mut broken = self.streams.salvage()?;
         self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
         self.requeue_inputs(&mut broken);
@@ -69,16 +69,6 @@ impl Call {
         self.inputs.requeue(sent);
     }
 
-    /// Queues the audio of what the caller said since the agent's last answer, so that the next stream gets it too.
-    /// Returns its bytes.
-    pub(super) fn resend_speech(&mut self) -> u64 {
-        if self.in_flight.is_kept() {
-            return 0;
-        }
-        let is_voice = self.voice.is_voice_in(self.caller.kept_from()..self.caller.written());
-        if is_voice || self.streams.has_unanswered_speech() { self.caller.rewind() } else { 0 }
-    }
-
     /// The agent has finished its answer. Its stream stays open.
     pub(super) fn turn_over(&mut self) {
         self.speak_unspoken();
@@ -88,8 +78,8 @@ impl Call {
         self.timers.stop(Timer::Thinking);
         let next = self.next_turn_id();
         let Some(over) = self.streams.turn_over(next) else { return };
-        self.echo.complete(over.turn);
-        self.note_next_turn();
+        self.guard.echo.complete(over.turn);
+        self.caller.next_turn();
         self.stage_recorder.opened(next, TurnInput::Audio.kind(), self.now);
         self.report_answer(over.report);
         match over.unanswered_words {

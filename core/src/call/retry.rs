@@ -108,13 +108,13 @@ impl Call {
     /// has said nothing. If a word was understood after all, the next stream gets it.
     fn silence_refused(&mut self, turn: TurnId, fault: AgentFault) {
         let has_words = self.streams.heard().is_some_and(|heard| !heard.utterance.is_empty());
-        let again = if has_words && self.on_unanswered(turn) { self.caller.rewind() } else { 0 };
+        let again = if has_words && self.on_unanswered(turn) { self.caller.audio.rewind() } else { 0 };
         let again_ms = again / BYTES_PER_MS as u64;
         self.report(Report::TurnFailed { turn, fault, retry_in_ms: Some(0), again_ms });
         self.stage_recorder.discard_open();
         self.streams.cancel();
         self.timers.stop(Timer::Thinking);
-        self.caller.forget_written();
+        self.caller.audio.forget_written();
         if !has_words {
             self.count_no_input_turn(NoInputTurn { is_answered: false });
         }
@@ -123,7 +123,7 @@ impl Call {
     /// We do not ask again for an answer that has begun; its missing rest is lost. What the caller said during it is
     /// sent again.
     fn answer_broke_off(&mut self, mut broken: Broken, fault: AgentFault, last: Option<AgentCommand>) {
-        let again_ms = self.resend_speech() / BYTES_PER_MS as u64;
+        let again_ms = self.caller.resend_speech(self.streams.has_unanswered_speech()) / BYTES_PER_MS as u64;
         self.requeue_inputs(&mut broken);
         self.report(Report::TurnFailed { turn: broken.turn, fault, retry_in_ms: None, again_ms });
         self.close_turn(last);
@@ -165,7 +165,7 @@ impl Call {
         if is_spoken && again > 0 {
             self.hear_words_first();
         }
-        self.caller.forget_written();
+        self.caller.audio.forget_written();
         self.report(Report::TurnFailed { turn, fault, retry_in_ms: pause, again_ms: again / BYTES_PER_MS as u64 });
         if refuses_event {
             self.starting_event_unanswered(turn);
@@ -194,7 +194,7 @@ impl Call {
         if !matches!(input, TurnInput::Audio) {
             self.inputs.add_first(input);
         }
-        if had_audio { self.caller.rewind() } else { 0 }
+        if had_audio { self.caller.audio.rewind() } else { 0 }
     }
 }
 

@@ -12,8 +12,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::agent::{Matched, Transcript};
-use crate::audio::{BYTES_PER_MS, Position, bytes};
-use crate::call::Call;
+use crate::audio::{Position, bytes};
 use crate::call::utterance::END_TOLERANCE;
 use crate::report::EndFoundBy;
 use crate::time::CallTime;
@@ -99,7 +98,7 @@ impl Understood {
 
 impl SpeechInFlight {
     /// A stream gets the caller's audio from `began` on.
-    fn listens(&mut self, began: Position, now: CallTime) {
+    pub(super) fn listens(&mut self, began: Position, now: CallTime) {
         *self = Self { began, marks: VecDeque::from([(now, began)]), resent: self.resent, ..Self::default() };
     }
 
@@ -118,7 +117,8 @@ impl SpeechInFlight {
         self.marks.front().map_or(written, |(_, position)| *position)..written
     }
 
-    fn understand(&mut self, transcript: &Transcript, written: Position) {
+    /// A transcript came, or the words in an answer.
+    pub(super) fn understand(&mut self, transcript: &Transcript, written: Position) {
         if transcript.text.trim().is_empty() {
             return;
         }
@@ -131,11 +131,37 @@ impl SpeechInFlight {
     }
 
     /// The recogniser has ended the utterance, perhaps after we did.
-    fn end_by_agent(&mut self, end_ms: Option<u64>, written: Position) {
+    pub(super) fn end_by_agent(&mut self, end_ms: Option<u64>, written: Position) {
         self.ended_by = EndedBy::Agent;
         if let Some(until) = self.position(end_ms, written) {
             self.understood.add(true, Some(until));
         }
+    }
+
+    /// The utterance is over.
+    pub(super) fn end_found(&mut self, found_by: EndFoundBy) {
+        match found_by {
+            EndFoundBy::Answer | EndFoundBy::Final => self.ended_by = EndedBy::Unannounced,
+            EndFoundBy::Agent
+            | EndFoundBy::Quick
+            | EndFoundBy::Silence
+            | EndFoundBy::Digits
+            | EndFoundBy::AudioLimit => {}
+        }
+    }
+
+    /// The agent answers. An answer that matches is one to words, even if no transcript of them came.
+    pub(super) fn note_matched(&mut self, matched: Matched) {
+        if matched == Matched::Yes && self.understood == Understood::Nothing {
+            self.understood = Understood::Untimed;
+        }
+    }
+
+    /// The next turn of a stream that goes on begins.
+    pub(super) fn next_turn(&mut self) {
+        self.understood = Understood::Nothing;
+        self.ended_by = EndedBy::Us;
+        self.at_transcript = None;
     }
 
     /// A time of the stream's audio as a position. `None` if it lies beyond what was written.
@@ -150,7 +176,7 @@ impl SpeechInFlight {
     }
 
     /// The stream gets no more. Returns the first position that may have to be written again.
-    fn end(&mut self, written: Position) -> Position {
+    pub(super) fn end(&mut self, written: Position) -> Position {
         let flight = self.on_its_way(written);
         let kept_from = flight.start.saturating_sub(PRE_ROLL).max(self.began);
         self.flight = Some(flight);
@@ -159,7 +185,11 @@ impl SpeechInFlight {
 
     /// Where the audio begins that the next stream must get again. `voices`: the stretches of voice in the caller's
     /// audio. `next`: where that stream begins otherwise. If it is a retry, that is before what was in flight.
-    fn unheard_from(&mut self, voices: impl Iterator<Item = Range<Position>>, next: Position) -> Option<Position> {
+    pub(super) fn unheard_from(
+        &mut self,
+        voices: impl Iterator<Item = Range<Position>>,
+        next: Position,
+    ) -> Option<Position> {
         let mut flight = self.flight.take()?;
         let written = flight.end;
         if let (EndedBy::Unannounced, Some(at_transcript)) = (self.ended_by, &self.at_transcript) {
@@ -176,8 +206,13 @@ impl SpeechInFlight {
         Some(from)
     }
 
-    /// The same at the answer of a stream that goes on: what the answer cannot be to.
-    fn unanswered_from(&self, voices: impl Iterator<Item = Range<Position>>, written: Position) -> Option<Position> {
+    /// The agent answers, and its stream goes on. Where what the answer cannot be to begins.
+    pub(super) fn answered(
+        &mut self,
+        voices: impl Iterator<Item = Range<Position>>,
+        written: Position,
+    ) -> Option<Position> {
+        self.ended_by = EndedBy::Unannounced;
         let flight = self.at_transcript.clone().unwrap_or_else(|| self.on_its_way(written));
         let begins = self.first_unheard(voices, &flight)?;
         Some(begins.saturating_sub(PRE_ROLL).max(self.began))
@@ -224,70 +259,5 @@ impl SpeechInFlight {
                 (is_unheard && self.ended_by != EndedBy::Us).then_some(voice.start)
             }
         }
-    }
-}
-
-impl Call {
-    /// A transcript came, or the words in an answer.
-    pub(super) fn note_understood(&mut self, transcript: &Transcript) {
-        self.in_flight.understand(transcript, self.caller.written());
-    }
-
-    /// The agent answers. An answer that matches is one to words, even if no transcript of them came.
-    pub(super) fn note_matched(&mut self, matched: Matched) {
-        if matched == Matched::Yes && self.in_flight.understood == Understood::Nothing {
-            self.in_flight.understood = Understood::Untimed;
-        }
-    }
-
-    /// The agent has ended the utterance. It says where the speech ends, if it knows.
-    pub(super) fn note_end_by_agent(&mut self, end_ms: Option<u64>) {
-        self.in_flight.end_by_agent(end_ms, self.caller.written());
-    }
-
-    /// The utterance is over, and so is its stream for the caller's audio.
-    pub(super) fn note_end_found(&mut self, found_by: EndFoundBy) {
-        match found_by {
-            EndFoundBy::Answer | EndFoundBy::Final => self.in_flight.ended_by = EndedBy::Unannounced,
-            EndFoundBy::Agent
-            | EndFoundBy::Quick
-            | EndFoundBy::Silence
-            | EndFoundBy::Digits
-            | EndFoundBy::AudioLimit => {}
-        }
-        self.keep_in_flight();
-    }
-
-    /// The open stream gets no more audio. What it may not have heard is kept for the next one.
-    pub(super) fn keep_in_flight(&mut self) {
-        let from = self.in_flight.end(self.caller.written());
-        self.caller.hold(Some(from));
-    }
-
-    /// A stream opens that gets the caller's audio: it begins with what the last one did not hear. Returns how much
-    /// that is, in milliseconds.
-    pub(super) fn resend_in_flight(&mut self) -> u64 {
-        let unheard = self.in_flight.unheard_from(self.voice.stretches(), self.caller.written());
-        let bytes = unheard.map_or(0, |from| self.caller.rewind_to(from));
-        self.caller.hold(None);
-        self.caller.forget_written();
-        self.in_flight.listens(self.caller.written(), self.now);
-        bytes / BYTES_PER_MS as u64
-    }
-
-    /// The agent answers, and its stream goes on: keeps what the caller says that it cannot have answered.
-    pub(super) fn keep_unanswered(&mut self) {
-        if self.streams.listening().is_some() {
-            self.in_flight.ended_by = EndedBy::Unannounced;
-            let from = self.in_flight.unanswered_from(self.voice.stretches(), self.caller.written());
-            self.caller.hold(from);
-        }
-    }
-
-    /// The next turn of a stream that goes on begins.
-    pub(super) fn note_next_turn(&mut self) {
-        self.in_flight.understood = Understood::Nothing;
-        self.in_flight.ended_by = EndedBy::Us;
-        self.in_flight.at_transcript = None;
     }
 }

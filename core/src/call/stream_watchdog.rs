@@ -9,15 +9,6 @@ use crate::call::streams::{CLEAR_SPEECH_MS, StreamWatchdog};
 const LEAD_MS: u64 = 300;
 
 impl Call {
-    /// The state for a stream that opens now. Speech that already waits for it counts like speech that follows.
-    pub(super) fn watchdog_at_opening(&self) -> StreamWatchdog {
-        let written = self.caller.written();
-        match self.voice.first_onset_since(written) {
-            Some(onset) => StreamWatchdog { voice_ms: CLEAR_SPEECH_MS, from: Some(onset.max(written)), ms: 0 },
-            None => StreamWatchdog::default(),
-        }
-    }
-
     /// Runs after each frame that the stream got. Gives the stream up if it should have responded long ago. During a
     /// prompt the recogniser may have been told not to listen.
     pub(super) fn check_stalled_stream(&mut self) {
@@ -32,7 +23,7 @@ impl Call {
             return;
         }
         let ms = (self.frame.len() / BYTES_PER_MS) as u64;
-        if let Some(onset) = self.voice.speaking_since() {
+        if let Some(onset) = self.caller.voice.speaking_since() {
             watchdog.voice_ms += ms;
             watchdog.from.get_or_insert(onset.saturating_sub(bytes(LEAD_MS)).max(heard.began));
         }

@@ -1,7 +1,7 @@
 //! What Twilio's messages do to a call.
 
 use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
-use crate::audio::{BYTES_PER_MS, bytes};
+use crate::audio::BYTES_PER_MS;
 use crate::call::lifecycle::Lifecycle;
 use crate::call::streams::{AtLimit, Rotation};
 use crate::call::timer::Timer;
@@ -16,9 +16,6 @@ const EVENT_NAME_CHARS: usize = 40;
 
 /// How long before a stream's audio limit we cut off even a caller who is speaking, in milliseconds.
 const LAST_MOMENT_MS: u64 = 2_000;
-
-/// The longest pause inside what a caller says, in milliseconds. A recogniser may wait as long for more of it.
-const PAUSE_IN_SPEECH_MS: u64 = 1_000;
 
 impl Call {
     pub(super) fn on_twilio(&mut self, text: &str) -> Result<(), InputError> {
@@ -76,16 +73,16 @@ impl Call {
     /// The caller's audio of 20 ms is in `frame`.
     fn on_frame(&mut self) {
         if !self.lifecycle.is_active() {
-            self.caller.ignore(&self.frame);
+            self.caller.audio.ignore(&self.frame);
             return;
         }
         self.withhold();
-        self.voice.push(self.caller.received(), &self.frame);
-        if self.playback.is_playing() || self.voice.is_speaking() {
-            self.echo.add_frame(self.caller.received(), &self.frame);
+        self.caller.voice.push(self.caller.audio.received(), &self.frame);
+        if self.playback.is_playing() || self.caller.voice.is_speaking() {
+            self.guard.echo.add_frame(self.caller.audio.received(), &self.frame);
         }
-        self.note_voice(self.caller.received());
-        let dropped = self.caller.push(&self.frame);
+        self.note_voice(self.caller.audio.received());
+        let dropped = self.caller.audio.push(&self.frame);
         if dropped > 0 {
             self.report(Report::AudioDropped { ms: dropped / BYTES_PER_MS as u64 });
         }
@@ -112,28 +109,18 @@ impl Call {
     /// of it. Otherwise what the caller says during the prompt would be the next turn.
     fn withhold(&mut self) {
         if !self.config.knows_prompts && self.playback.is_protected() {
-            self.caller.withhold(&mut self.frame);
+            self.caller.audio.withhold(&mut self.frame);
         }
     }
 
     /// Writes all audio that no stream has had to the listening stream.
     pub(super) fn write_audio(&mut self) {
         let Some((open, heard)) = self.streams.listening() else { return };
-        while let Some(audio) = self.caller.take_unwritten(MAX_AUDIO_BYTES) {
+        while let Some(audio) = self.caller.audio.take_unwritten(MAX_AUDIO_BYTES) {
             self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Audio(audio)));
         }
-        self.in_flight.wrote(self.caller.written(), self.now);
-        if heard.utterance.is_empty() {
-            let in_flight = self.in_flight.on_its_way(self.caller.written()).start;
-            self.caller.keep_pre_roll(heard.speech_from().map_or(in_flight, |speech| speech.min(in_flight)));
-        }
-        self.note_speech();
-    }
-
-    /// Tells a stream that lasts for the whole call whether the caller is in the middle of what he says.
-    fn note_speech(&mut self) {
-        let recent = self.caller.received().saturating_sub(bytes(PAUSE_IN_SPEECH_MS));
-        self.tell_speech(self.voice.end_since(recent).is_some());
+        self.caller.wrote(heard, self.now);
+        self.tell_speech(self.caller.is_in_speech());
     }
 
     /// Tells the stream whether the caller speaks, if it does not know.
@@ -147,14 +134,14 @@ impl Call {
     /// speaking, we wait for a pause as long as there is time.
     fn rotate(&mut self) {
         let Some((open, heard)) = self.streams.listening() else { return };
-        let audio_ms = (self.caller.written() - heard.began) / BYTES_PER_MS as u64;
+        let audio_ms = (self.caller.audio.written() - heard.began) / BYTES_PER_MS as u64;
         let limit = self.config.audio_limit_ms;
         if limit == 0 || audio_ms < limit.saturating_sub(self.config.rotation_margin_ms) {
             return;
         }
-        let in_speech = !heard.utterance.is_empty() || self.voice.is_speaking();
+        let in_speech = !heard.utterance.is_empty() || self.caller.voice.is_speaking();
         let rotation = self.streams.at_limit(AtLimit {
-            is_speaking: self.voice.is_speaking(),
+            is_speaking: self.caller.voice.is_speaking(),
             is_playing: self.playback.is_playing(),
             is_last_moment: audio_ms >= limit.saturating_sub(LAST_MOMENT_MS),
         });
@@ -165,7 +152,7 @@ impl Call {
             Rotation::GoOn => {}
             Rotation::Cancel => {
                 // A word that ended just now may have no transcript yet.
-                self.resend_speech();
+                self.caller.resend_speech(self.streams.has_unanswered_speech());
                 self.cancel_turn();
             }
             Rotation::EndUtterance => self.end_utterance(EndFoundBy::AudioLimit),

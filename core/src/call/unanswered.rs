@@ -52,7 +52,7 @@ impl Call {
     /// The same as [`Self::on_unanswered`] for an agent whose stream goes on: it gets the words as a text, unless the caller goes on too. Then it
     /// hears the rest and may answer all of it.
     pub(super) fn on_unanswered_words(&mut self, turn: TurnId, words: String) {
-        if !self.voice.is_speaking() && self.on_unanswered(turn) {
+        if !self.caller.voice.is_speaking() && self.on_unanswered(turn) {
             self.inputs.add_first(TurnInput::Text(words));
         }
     }

@@ -16,6 +16,7 @@
 //! Audio that must be fetched holds back everything after it. What the agent sends becomes mu-law in slices
 //! (`prompt_audio`), because all calls share a thread.
 
+mod agent_voice;
 mod prompt_audio;
 mod sent;
 mod waiting;
@@ -32,6 +33,8 @@ use crate::ids::{FetchId, MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
+use agent_voice::AgentVoice;
+pub(super) use agent_voice::FirstWord;
 use prompt_audio::{Length, PromptAudio};
 use sent::{Kind, Sent};
 use waiting::Waiting;
@@ -55,6 +58,7 @@ const MAX_WAITING_PROMPTS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Playback {
     sent: Sent,
+    voice: AgentVoice,
     waiting: VecDeque<Waiting>,
     /// How much audio may wait, in milliseconds: by the settings, and by the driver.
     max_waiting_ms: u64,
@@ -90,6 +94,8 @@ pub(super) enum PlaybackOutput {
     Fetch(FetchId, String),
     /// The first audio of that turn's answer was sent.
     Begins(TurnId),
+    /// The caller hears the first word of a turn's answer.
+    FirstWord(FirstWord),
     /// A prompt could not be played.
     Refused(String),
 }
@@ -99,6 +105,7 @@ impl Playback {
     pub(super) fn new(max_waiting_ms: u64) -> Self {
         Self {
             sent: Sent::default(),
+            voice: AgentVoice::default(),
             waiting: VecDeque::new(),
             max_waiting_ms,
             driver_room_ms: u64::MAX,
@@ -109,8 +116,14 @@ impl Playback {
     }
 
     /// The next output, or `None` if there is none left.
-    pub(super) fn poll_output(&mut self) -> Option<PlaybackOutput> {
-        self.sent.outputs.pop_front()
+    pub(super) fn poll_output(&mut self, now: CallTime) -> Option<PlaybackOutput> {
+        let output = self.sent.outputs.pop_front()?;
+        if let PlaybackOutput::Twilio(TwilioMessage::Media(audio)) = &output
+            && let Some(first) = self.voice.sent(self.began_position(), audio, now)
+        {
+            self.sent.outputs.push_front(PlaybackOutput::FirstWord(first));
+        }
+        Some(output)
     }
 
     /// Whether anything is queued here or at Twilio.
@@ -121,6 +134,28 @@ impl Playback {
     /// Where the current playout began in the caller's audio. `None` if it has not begun to sound.
     pub(super) fn began_position(&self) -> Option<Position> {
         self.sent.began().filter(|_| self.is_playing())
+    }
+
+    /// Where the agent begins to speak in it. `None` if it has not said anything.
+    pub(super) fn speech_began(&self) -> Option<Position> {
+        self.voice.began(self.began_position()?)
+    }
+
+    /// Whether the agent has spoken in the last playout.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.voice.has_begun()
+    }
+
+    /// Whether the caller hears the agent, or will as soon as what is queued has played. Audio in which nobody has
+    /// spoken yet does not count.
+    pub(super) fn is_speaking(&self) -> bool {
+        let is_lead = self.began_position().is_some() && self.speech_began().is_none();
+        self.is_playing() && !is_lead
+    }
+
+    /// The caller has heard a turn's audio since then. Returns when he hears its first word, if that is known.
+    pub(super) fn first_word(&mut self, turn: TurnId, since: CallTime) -> Option<FirstWord> {
+        self.voice.heard(turn, since)
     }
 
     /// Milliseconds still to be played, by the clock. Audio that must be fetched does not count.

@@ -19,9 +19,11 @@ impl Played {
 
     fn act<R>(&mut self, act: impl FnOnce(&mut Playback, Moment) -> R) -> R {
         let result = act(&mut self.playback, Moment { now: self.now, position: 7 });
-        let outputs = std::iter::from_fn(|| self.playback.poll_output());
+        let outputs = std::iter::from_fn(|| self.playback.poll_output(self.now));
         // The beginning of an answer matters only for the stages of turns.
-        self.outputs.extend(outputs.filter(|output| !matches!(output, PlaybackOutput::Begins(_))));
+        self.outputs.extend(
+            outputs.filter(|output| !matches!(output, PlaybackOutput::Begins(_) | PlaybackOutput::FirstWord(_))),
+        );
         result
     }
 
@@ -51,40 +53,28 @@ impl Played {
     fn marks(&self) -> Vec<MarkName> {
         let mark = |output: &PlaybackOutput| match output {
             PlaybackOutput::Twilio(TwilioMessage::Mark(name)) => Some(*name),
-            PlaybackOutput::Twilio(_)
-            | PlaybackOutput::Fetch(..)
-            | PlaybackOutput::Begins(_)
-            | PlaybackOutput::Refused(_) => None,
+            _ => None,
         };
         self.outputs.iter().filter_map(mark).collect()
     }
 
     fn sent_ms(&self) -> usize {
-        let media = |output: &PlaybackOutput| match output {
-            PlaybackOutput::Twilio(TwilioMessage::Media(audio)) => audio.len() / BYTES_PER_MS,
-            PlaybackOutput::Twilio(_)
-            | PlaybackOutput::Fetch(..)
-            | PlaybackOutput::Begins(_)
-            | PlaybackOutput::Refused(_) => 0,
-        };
-        self.outputs.iter().map(media).sum()
+        self.audio().len() / BYTES_PER_MS
     }
 
     fn audio(&self) -> Vec<u8> {
-        let media = |output: &PlaybackOutput| match output {
-            PlaybackOutput::Twilio(TwilioMessage::Media(audio)) => audio.clone(),
-            PlaybackOutput::Twilio(_)
-            | PlaybackOutput::Fetch(..)
-            | PlaybackOutput::Begins(_)
-            | PlaybackOutput::Refused(_) => Vec::new(),
-        };
-        self.outputs.iter().flat_map(media).collect()
+        self.outputs.iter().flat_map(media).copied().collect()
     }
 
     fn clears(&self) -> usize {
         let clear = |output: &&PlaybackOutput| **output == PlaybackOutput::Twilio(TwilioMessage::Clear);
         self.outputs.iter().filter(clear).count()
     }
+}
+
+/// The audio of an output.
+fn media(output: &PlaybackOutput) -> &[u8] {
+    if let PlaybackOutput::Twilio(TwilioMessage::Media(audio)) = output { audio } else { &[] }
 }
 
 fn prompt(ms: usize) -> Prompt {
@@ -103,17 +93,7 @@ fn cancellable(ms: usize) -> Prompt {
 fn an_answer_goes_out_whole_in_chunks_with_a_mark_behind_each() {
     let mut played = Played::new();
     played.answer(&[prompt(1_000)]);
-    let sizes: Vec<_> = played
-        .outputs
-        .iter()
-        .map(|output| match output {
-            PlaybackOutput::Twilio(TwilioMessage::Media(audio)) => audio.len(),
-            PlaybackOutput::Twilio(_)
-            | PlaybackOutput::Fetch(..)
-            | PlaybackOutput::Begins(_)
-            | PlaybackOutput::Refused(_) => 0,
-        })
-        .collect();
+    let sizes: Vec<_> = played.outputs.iter().map(|output| media(output).len()).collect();
     assert_eq!(sizes, [3200, 0, 3200, 0, 1600, 0]);
     assert_eq!(played.playback.remaining_ms(NOW), 1_000);
     assert_eq!(played.playback.began_position(), Some(7));

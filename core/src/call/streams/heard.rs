@@ -47,3 +47,10 @@ pub(in crate::call) struct StreamWatchdog {
     /// Milliseconds in which it should have responded.
     pub(in crate::call) ms: u64,
 }
+
+impl StreamWatchdog {
+    /// For a stream that begins with speech, from there on.
+    pub(in crate::call) fn of_speech(from: Position) -> Self {
+        Self { voice_ms: CLEAR_SPEECH_MS, from: Some(from), ms: 0 }
+    }
+}

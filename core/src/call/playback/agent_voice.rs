@@ -29,9 +29,9 @@ struct Playout {
 
 /// A turn whose first word the caller hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FirstWord {
-    pub(super) turn: TurnId,
-    pub(super) heard_at: CallTime,
+pub(in crate::call) struct FirstWord {
+    pub(in crate::call) turn: TurnId,
+    pub(in crate::call) heard_at: CallTime,
 }
 
 impl AgentVoice {
