@@ -349,6 +349,13 @@ pub struct Fillers {
     pub greeting_after_ms: u64,
 }
 
+impl Fillers {
+    /// A recording that fits any wait.
+    pub(crate) fn for_any_wait(&self) -> Option<Clip> {
+        self.retrying.clone().or_else(|| self.thinking.clone())
+    }
+}
+
 /// A recording in mu-law, 8,000 Hz, mono. Clones share the bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Clip(pub Arc<[u8]>);

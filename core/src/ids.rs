@@ -103,10 +103,10 @@ impl StreamSid {
 pub struct StreamId(pub u32);
 
 impl StreamId {
-    /// The stream after this one.
-    #[must_use]
-    pub(crate) const fn next(self) -> Self {
-        Self(self.0.wrapping_add(1))
+    /// Takes this number. The next one follows it.
+    pub(crate) fn take(&mut self) -> Self {
+        let next = Self(self.0.wrapping_add(1));
+        std::mem::replace(self, next)
     }
 }
 
@@ -124,10 +124,10 @@ impl fmt::Display for StreamId {
 pub struct TurnId(pub u32);
 
 impl TurnId {
-    /// The turn after this one.
-    #[must_use]
-    pub(crate) const fn next(self) -> Self {
-        Self(self.0.wrapping_add(1))
+    /// Takes this number. The next one follows it.
+    pub(crate) fn take(&mut self) -> Self {
+        let next = Self(self.0.wrapping_add(1));
+        std::mem::replace(self, next)
     }
 }
 
@@ -143,10 +143,10 @@ impl fmt::Display for TurnId {
 pub struct FetchId(pub u32);
 
 impl FetchId {
-    /// The fetch after this one.
-    #[must_use]
-    pub(crate) const fn next(self) -> Self {
-        Self(self.0.wrapping_add(1))
+    /// Takes this number. The next one follows it.
+    pub(crate) fn take(&mut self) -> Self {
+        let next = Self(self.0.wrapping_add(1));
+        std::mem::replace(self, next)
     }
 }
 
@@ -162,10 +162,10 @@ impl fmt::Display for FetchId {
 pub struct ToolsId(pub u32);
 
 impl ToolsId {
-    /// The request after this one.
-    #[must_use]
-    pub(crate) const fn next(self) -> Self {
-        Self(self.0.wrapping_add(1))
+    /// Takes this number. The next one follows it.
+    pub(crate) fn take(&mut self) -> Self {
+        let next = Self(self.0.wrapping_add(1));
+        std::mem::replace(self, next)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcri
 use crate::audio::BYTES_PER_MS;
 use crate::call::prompt_guard::Source;
 use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
-use crate::call::{Call, Output, Timer};
+use crate::call::{Call, Timer};
 use crate::ids::{StreamId, TurnId};
 use crate::report::{BargeInBy, EndFoundBy, Report};
 use crate::time::CallTime;
@@ -26,27 +26,20 @@ impl Call {
             AgentEvent::GoAway => self.on_go_away(),
             AgentEvent::Ended => self.on_stream_ended(),
             AgentEvent::Failed(_) if self.streams.is_being_replaced() => self.on_replaced(),
-            AgentEvent::Failed(fault) => self.on_stream_failed(fault),
+            AgentEvent::Failed(fault) => self.stream_failed(fault, Some(AgentCommand::Done)),
         }
-    }
-
-    pub(super) fn next_turn_id(&mut self) -> TurnId {
-        let id = self.next_turn;
-        self.next_turn = id.next();
-        id
     }
 
     /// Opens the next stream with input that waits, else with the caller's audio.
     pub(super) fn open_stream(&mut self) {
-        let ids = OpenStream { stream: self.next_stream, turn: self.next_turn_id() };
-        self.next_stream = ids.stream.next();
+        let ids = OpenStream { stream: self.next_stream.take(), turn: self.next_turn.take() };
         let begins_with_input = self.inputs.first().is_some_and(|input| self.streams.can_begin_with(input));
         let input = begins_with_input.then(|| self.inputs.take_first()).flatten().unwrap_or(TurnInput::Audio);
         let listens = self.streams.listens_after(&input);
         let resent_ms = if listens { self.caller.resend_in_flight(self.now) } else { 0 };
         let waited_ms = if listens { self.caller.audio.unwritten_ms() } else { 0 };
         let is_told_of_prompts = listens && self.streams.is_told_of_prompts();
-        self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms, resent_ms });
+        self.outputs.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms, resent_ms });
         self.stage_recorder.opened(ids.turn, input.kind(), self.now);
         let past_turns = self.past_turns.bring();
         let page = self.inputs.page.clone();
@@ -62,7 +55,7 @@ impl Call {
             page,
             past_turns: past_turns.unwrap_or_default(),
             barge_in: is_told_of_prompts.then(|| self.barge_in_window(waited_ms)).flatten(),
-            agent_ends: self.end_rule().agent_may_end(),
+            agent_ends: self.end_rules.rule().agent_may_end(),
         };
         let opened = self.streams.opens(Opening {
             ids,
@@ -79,7 +72,7 @@ impl Call {
             now: self.now,
             answer_due: self.answer_due(),
         });
-        self.outputs.push_back(Output::Agent(ids.stream, AgentCommand::Open(Box::new(start))));
+        self.outputs.agent(ids.stream, AgentCommand::Open(Box::new(start)));
         match opened {
             Opened::Listening => self.write_audio(),
             Opened::ListeningAndThinking => {
@@ -114,9 +107,11 @@ impl Call {
     fn on_transcript(&mut self, turn: TurnId, transcript: &Transcript) {
         if self.note_transcript(turn, transcript) == Source::Echo {
             let text = transcript.text.clone();
-            return self.report(Report::Transcript { turn, text, is_final: transcript.is_final });
+            return self.outputs.report(Report::Transcript { turn, text, is_final: transcript.is_final });
         }
-        self.note_lag();
+        if let Some(heard) = self.streams.utterance() {
+            self.end_rules.note_transcript(heard, &self.caller, self.now);
+        }
         let understood = self.streams.note_transcript(transcript.is_final, self.now, self.answer_due());
         if understood != Understood::Interim {
             self.stage_recorder.final_transcript(self.now);
@@ -124,7 +119,7 @@ impl Call {
         if understood == Understood::Latest && !transcript.text.is_empty() {
             self.outcome.query_text.clone_from(&transcript.text);
         }
-        self.report(Report::Transcript { turn, text: transcript.text.clone(), is_final: transcript.is_final });
+        self.outputs.report(Report::Transcript { turn, text: transcript.text.clone(), is_final: transcript.is_final });
         self.check_barge_in(BargeInBy::Speech, Some(turn));
         if self.guard.is_interruption_held(&self.playback) {
             self.on_interrupted(turn, true);
@@ -172,7 +167,7 @@ impl Call {
             let began = self.caller.time_of(onset, self.now);
             self.stage_recorder.speech_began(began);
             if source != Source::Doubt {
-                self.note_caller_activity();
+                self.silence.caller_active(self.now);
             }
             self.note_end_of_speech();
         }
@@ -192,7 +187,10 @@ impl Call {
         let spoken = self.is_spoken(turn, heard);
         let listened_ms = (self.caller.audio.written() - heard.began) / BYTES_PER_MS as u64;
         self.note_whole_utterance(turn);
-        let is_beside_prompt = self.playback.is_playing() || self.listened_during_prompt(listened_ms);
+        // A recogniser that cannot be told of prompts may have spent most of its wait for speech on one. Then its timeout
+        // came too early: the caller needs time to answer after the prompt.
+        let is_too_early = !self.config.knows_prompts && 2 * self.silence.ms(self.now) < listened_ms;
+        let is_beside_prompt = self.playback.is_playing() || is_too_early;
         if !spoken && (is_beside_prompt || !self.digits.is_empty())
             || self.guard.says_nothing(turn, &self.playback, self.now)
         {
@@ -208,16 +206,14 @@ impl Call {
     /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice
     /// detector counts too.
     fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
-        let has_voice = self.caller.voice.onset_since(heard.began).is_some();
-        let has_voice =
-            has_voice && !self.guard.is_agents_voice(&self.caller, heard.began, self.caller.audio.received());
+        let has_voice = self.guard.spoke_between(&self.caller, heard.began, self.caller.audio.received());
         !self.guard.says_nothing(turn, &self.playback, self.now) && (!heard.utterance.is_empty() || has_voice)
     }
 
     /// The caller has said nothing in that turn to which he should have an answer. Another stream listens on.
     pub(super) fn replace_unspoken(&mut self, turn: TurnId, found_by: EndFoundBy) {
         self.report_end_of_utterance(turn, found_by);
-        self.report(Report::NoInputTurnReplaced { turn });
+        self.outputs.report(Report::NoInputTurnReplaced { turn });
         self.caller.keep_in_flight();
         self.cancel_turn();
     }
@@ -228,13 +224,7 @@ impl Call {
         let voice_end = self.caller.voice.end_since(heard.began);
         let spoken = self.is_spoken(turn, heard);
         let silence_ms = voice_end.map(|end| (self.caller.audio.received() - end) / BYTES_PER_MS as u64);
-        self.report(Report::EndOfUtterance { turn, spoken, found_by, silence_ms });
-    }
-
-    /// Whether a recogniser that cannot be told of prompts spent most of its wait for speech on a prompt. Then its
-    /// timeout came too early: the caller needs time to answer after the prompt.
-    fn listened_during_prompt(&self, listened_ms: u64) -> bool {
-        !self.config.knows_prompts && 2 * self.silence_ms() < listened_ms
+        self.outputs.report(Report::EndOfUtterance { turn, spoken, found_by, silence_ms });
     }
 
     /// When the agent must have answered input that is complete now.
@@ -253,7 +243,7 @@ impl Call {
     }
 
     fn input_complete(&mut self, stream: StreamId) {
-        self.outputs.push_back(Output::Agent(stream, AgentCommand::HalfClose));
+        self.outputs.agent(stream, AgentCommand::HalfClose);
         self.start_filler_timer();
         self.stage_recorder.input_complete(self.now);
     }
@@ -261,7 +251,7 @@ impl Call {
     /// Cancels the open stream. We do not want its answer.
     pub(super) fn cancel_turn(&mut self) {
         let Some(cancelled) = self.streams.cancel() else { return };
-        self.outputs.push_back(Output::Agent(cancelled.ids.stream, AgentCommand::Cancel));
+        self.outputs.agent(cancelled.ids.stream, AgentCommand::Cancel);
         self.report_answer(cancelled.report);
         self.stage_recorder.discard_open();
         self.caller.audio.forget_written();
@@ -274,11 +264,11 @@ impl Call {
         match self.streams.ended(self.lifecycle.is_ending()) {
             StreamEnd::Complete => self.complete_turn(),
             StreamEnd::Replaced => self.on_replaced(),
-            StreamEnd::WithoutAnswer => self.on_stream_failed(AgentFault {
-                code: "OK".to_owned(),
-                message: "the agent closed the stream too early".to_owned(),
-                transient: true,
-            }),
+            StreamEnd::WithoutAnswer => {
+                let message = "the agent closed the stream too early".to_owned();
+                let fault = AgentFault { code: "OK".to_owned(), message, transient: true };
+                self.stream_failed(fault, Some(AgentCommand::Done));
+            }
         }
     }
 
@@ -314,7 +304,9 @@ impl Call {
             self.playback.play(prompt, turn, self.moment());
         }
         self.poll_playback();
-        self.outputs.extend(last.map(|command| Output::Agent(stream, command)));
+        if let Some(command) = last {
+            self.outputs.agent(stream, command);
+        }
         match closed.ask_again.filter(|_| self.on_unanswered(turn)) {
             Some(TurnInput::Audio) => {
                 self.caller.audio.rewind();
@@ -334,7 +326,7 @@ impl Call {
             self.stage_recorder.discard_open();
         }
         let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
-        self.report_stages(stages);
+        self.outputs.stages(stages);
         self.report_answer(closed.report);
         match closed.unanswered {
             Some(input) if self.inputs.is_starting_event(&input) => self.starting_event_unanswered(turn),
@@ -348,16 +340,18 @@ impl Call {
 
     /// Reports an answer, and keeps what was said if an agent may have to be told of it.
     pub(super) fn report_answer(&mut self, report: Option<Report>) {
-        let is_kept = self.streams.may_lose_session() || self.has_standby();
+        let is_kept = self.streams.may_lose_session() || self.standby.is_some();
         if let Some(Report::Answered { query_text, text, .. }) = report.as_ref().filter(|_| is_kept) {
             self.past_turns.add(query_text, text);
         }
-        self.outputs.extend(report.map(Output::Report));
+        if let Some(report) = report {
+            self.outputs.report(report);
+        }
     }
 
     /// The agent does not know the starting event: sends the starting text, if there is one.
     pub(super) fn starting_event_unanswered(&mut self, turn: TurnId) {
-        self.report(Report::StartingEventUnanswered { turn });
+        self.outputs.report(Report::StartingEventUnanswered { turn });
         self.inputs.add_starting_text();
     }
 }

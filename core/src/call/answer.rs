@@ -6,6 +6,7 @@ use crate::agent::{AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, P
 use crate::call::lifecycle::Ending;
 use crate::call::streams::{AfterPart, Earlier};
 use crate::call::synthesis::remove_unplayable;
+use crate::call::unanswered::Asked;
 use crate::call::{Call, Timer};
 use crate::call_facts::{DIAL_ERROR_MESSAGE, DIAL_STATUS};
 use crate::config::StreamShape;
@@ -40,7 +41,11 @@ impl Call {
         if earlier.is_nothing {
             self.note_whole_utterance(turn);
         }
-        self.remove_digits(&mut answer);
+        if matches!(self.config.dtmf.form, DigitsForm::Event(_)) {
+            // CX returns digits that went as an event parameter among the session's parameters. They are for the agent
+            // alone.
+            self.config.parameter_names.remove(&mut answer.parameters, DIGITS_PARAMETER);
+        }
         // The input is answered, so the next stream need not send it again.
         if earlier.is_input_answered {
             if self.streams.listening().is_some() {
@@ -49,7 +54,7 @@ impl Call {
             self.caller.audio.forget_written();
         }
         if !self.outcome.update(&answer, self.streams.adds_parameters()) {
-            self.report(Report::AnswerTruncated { turn });
+            self.outputs.report(Report::AnswerTruncated { turn });
         }
         if answer.dtmf_rules.is_some() || answer.part != AnswerPart::Open || earlier.is_nothing {
             self.digits.set_rules(answer.dtmf_rules.take());
@@ -68,7 +73,7 @@ impl Call {
             self.timers.stop(Timer::Greeting);
         }
         if !answer.is_empty() {
-            self.note_something_said();
+            self.asked = Asked::Once;
         }
         if !answer.prompts.is_empty() {
             self.cancel_fillers();
@@ -76,8 +81,8 @@ impl Call {
         let audio_ms = self.play_part(turn, &mut answer, earlier);
         self.report_faults(turn, &answer);
         self.on_tool_calls(turn, std::mem::take(&mut answer.tool_calls));
-        if let Some(end) = answer.end.take().and_then(|end| self.checked_end(turn, end)) {
-            self.end(Ending::Agent(end));
+        if let Some(end) = answer.end.take() {
+            self.on_agents_end(turn, end);
         }
         let is_ending = self.lifecycle.is_ending();
         match self.streams.after_part(answer.part, audio_ms, is_ending, &self.config.timeouts, self.now) {
@@ -94,7 +99,10 @@ impl Call {
         if is_more_audio && self.streams.is_answer_cut() {
             answer.prompts.clear();
         }
-        let audio_ms = self.play(turn, answer.part, std::mem::take(&mut answer.prompts));
+        let audio_ms = self.play_prompts(turn, answer.part, std::mem::take(&mut answer.prompts));
+        if audio_ms > 0 {
+            self.silence.agent_heard(self.now);
+        }
         self.streams.note_audio(audio_ms);
         let report = if is_more_audio {
             self.streams.report_more_audio(audio_ms)
@@ -116,13 +124,6 @@ impl Call {
         }
     }
 
-    /// CX returns digits that went as an event parameter among the session's parameters. They are for the agent alone.
-    fn remove_digits(&self, answer: &mut Answer) {
-        if matches!(self.config.dtmf.form, DigitsForm::Event(_)) {
-            self.config.parameter_names.remove(&mut answer.parameters, DIGITS_PARAMETER);
-        }
-    }
-
     /// Does what a custom payload asks of this service, or reports why not. A payload never ends a call that the
     /// answer's own messages end in another way.
     fn act_on_payloads(&mut self, id: TurnId, answer: &mut Answer) {
@@ -133,14 +134,14 @@ impl Call {
         }
         for place in std::mem::take(&mut answer.misplaced) {
             let why = format!("\"{KEY}\" stands in {place}: it belongs into a custom payload");
-            self.report(Report::PayloadRefused { turn: id, why });
+            self.outputs.report(Report::PayloadRefused { turn: id, why });
         }
         for payload in std::mem::take(&mut answer.payloads) {
             match payload::actions(&payload) {
                 Ok(actions) => actions.into_iter().for_each(|action| self.act(id, action, answer)),
-                Err(why) => self.report(Report::PayloadRefused { turn: id, why }),
+                Err(why) => self.outputs.report(Report::PayloadRefused { turn: id, why }),
             }
-            self.report(Report::Payload { turn: id, payload });
+            self.outputs.report(Report::Payload { turn: id, payload });
         }
     }
 
@@ -151,7 +152,7 @@ impl Call {
             Action::EndUser(more) if is_taken => self.add_end_user(turn, &more),
             Action::Page(_) | Action::EndUser(_) => {
                 let why = format!("only an agent of Dialogflow CX takes \"{KEY}.page\" and \"{KEY}.endUserMetadata\"");
-                self.report(Report::PayloadRefused { turn, why });
+                self.outputs.report(Report::PayloadRefused { turn, why });
             }
             Action::End(end) => answer.end = Some(answer.end.take().filter(|own| !own.is_plain()).unwrap_or(end)),
             Action::Play(prompt) => answer.prompts.push(prompt),
@@ -159,7 +160,7 @@ impl Call {
             Action::EndUtterance(rule) if self.config.shape == StreamShape::PerTurn => self.end_rules.set_by_page(rule),
             Action::EndUtterance(_) => {
                 let why = format!("a CES app ends each utterance itself, so it has no \"{KEY}.endOfUtterance\"");
-                self.report(Report::PayloadRefused { turn, why });
+                self.outputs.report(Report::PayloadRefused { turn, why });
             }
         }
     }
@@ -170,28 +171,21 @@ impl Call {
             let max_kib = MAX_PARAMETER_BYTES >> 10;
             let why =
                 format!("\"{KEY}.endUserMetadata\" adds up to more than {max_kib} KiB: a part of it was left out");
-            self.report(Report::PayloadRefused { turn, why });
+            self.outputs.report(Report::PayloadRefused { turn, why });
         }
     }
 
-    /// The end with an address that Twilio can dial. If there is none, the conversation goes on as after a transfer
-    /// that nobody has answered.
-    fn checked_end(&mut self, turn: TurnId, end: AgentEnd) -> Option<AgentEnd> {
-        let AgentEnd::Transfer(transfer) = end else { return Some(end) };
-        match DialTarget::parse(&transfer.to) {
-            Ok(DialTarget { address, extension }) => {
-                let extension = extension.or(transfer.extension);
-                Some(AgentEnd::Transfer(Transfer { to: address, extension, ..transfer }))
-            }
-            Err(fault) => {
-                self.refuse_transfer(turn, &fault.to_string());
-                None
-            }
+    /// The agent's part is over. If Twilio cannot dial its address, the conversation goes on as after a transfer that
+    /// nobody has answered.
+    fn on_agents_end(&mut self, turn: TurnId, end: AgentEnd) {
+        match dialable(end) {
+            Ok(end) => self.end(Ending::Agent(end)),
+            Err(why) => self.refuse_transfer(turn, &why),
         }
     }
 
     fn refuse_transfer(&mut self, turn: TurnId, why: &str) {
-        self.report(Report::TransferRefused { turn, why: format!("the number {why}") });
+        self.outputs.report(Report::TransferRefused { turn, why: format!("the number {why}") });
         if !self.lifecycle.is_active() {
             return;
         }
@@ -206,25 +200,17 @@ impl Call {
 
     fn report_faults(&mut self, id: TurnId, answer: &Answer) {
         if let Some(why) = &answer.refused_transfer {
-            self.report(Report::TransferRefused { turn: id, why: why.clone() });
+            self.outputs.report(Report::TransferRefused { turn: id, why: why.clone() });
         }
         for why in &answer.webhook_faults {
-            self.report(Report::WebhookFailed { turn: id, why: why.clone() });
+            self.outputs.report(Report::WebhookFailed { turn: id, why: why.clone() });
         }
         if answer.succeeded {
-            self.report(Report::Succeeded { turn: id });
+            self.outputs.report(Report::Succeeded { turn: id });
         }
     }
 
     /// Plays the prompts of a part in order. Returns the length of their audio in milliseconds, as far as it is known.
-    fn play(&mut self, turn: TurnId, part: AnswerPart, prompts: Vec<Prompt>) -> u64 {
-        let audio_ms = self.play_prompts(turn, part, prompts);
-        if audio_ms > 0 {
-            self.note_agent_audio();
-        }
-        audio_ms
-    }
-
     fn play_prompts(&mut self, turn: TurnId, part: AnswerPart, prompts: Vec<Prompt>) -> u64 {
         let mut audio_ms = 0;
         for prompt in self.streams.arrange(part, prompts) {
@@ -239,4 +225,12 @@ impl Call {
         self.playback.finish_answer(self.moment());
         self.poll_playback();
     }
+}
+
+/// The end with an address that Twilio can dial.
+fn dialable(end: AgentEnd) -> Result<AgentEnd, String> {
+    let AgentEnd::Transfer(transfer) = end else { return Ok(end) };
+    let DialTarget { address, extension } = DialTarget::parse(&transfer.to).map_err(|fault| fault.to_string())?;
+    let extension = extension.or(transfer.extension);
+    Ok(AgentEnd::Transfer(Transfer { to: address, extension, ..transfer }))
 }

@@ -42,16 +42,6 @@ impl Call {
         self.standby = Some(Box::new(Standby { began: self.now, inputs, told }));
     }
 
-    /// Whether there is a backup that does not have the call yet.
-    pub(super) fn has_standby(&self) -> bool {
-        self.standby.is_some()
-    }
-
-    /// Whether the backup has the call.
-    pub(super) fn is_on_backup(&self) -> bool {
-        self.config.stands_in.is_some()
-    }
-
     /// The agent cannot be had. No stream is open, and what it has not answered is queued.
     pub(super) fn on_agent_lost(&mut self) {
         let standby = self.standby.take().filter(|_| self.lifecycle.is_active());
@@ -64,16 +54,16 @@ impl Call {
     fn use_backup(&mut self, standby: Standby, config: CallConfig) {
         let Standby { began, inputs, told } = standby;
         if let Some(StandIn { agent, backup_of }) = config.stands_in.clone() {
-            self.report(Report::BackupTookOver { backup: agent, backup_of });
+            self.outputs.report(Report::BackupTookOver { backup: agent, backup_of });
         }
-        self.outputs.push_back(Output::UseBackup);
+        self.outputs.add(Output::UseBackup);
         let first = std::mem::replace(&mut self.config, Arc::new(config));
         self.awaits_greeting &= self.config.first_input() != StartingInput::default();
         self.streams = streams(self.config.shape);
         self.past_turns.change_server(self.streams.may_lose_session());
         self.failures = FailureStreak::new(self.config.seed, 0);
         self.asked = Asked::default();
-        self.end_rules = EndRules::default();
+        self.end_rules = EndRules::new(self.config.end_of_utterance);
         self.tools.forget();
         self.playback.set_max(self.config.max_answer_ms);
         self.guard.change_config(&first, &self.config);
@@ -97,7 +87,7 @@ impl Call {
             if one_by_one {
                 digits.digits.chars().chain(digits.finish_digit).for_each(|digit| self.collect_digit(digit));
             } else if !self.inputs.add_digits(digits, self.config.dtmf.form.clone()) {
-                self.report(Report::DigitDropped);
+                self.outputs.report(Report::DigitDropped);
             }
         }
         if words_first {

@@ -77,11 +77,9 @@ impl Call {
         let cut = self.playback.clear();
         self.streams.cut_answer();
         self.poll_playback();
-        self.note_agent_audio();
-        self.report(Report::BargeIn { turn, by, played_ms: cut.played_ms, cut_ms: cut.cut_ms });
-        while let Some(stages) = self.stage_recorder.take_awaiting() {
-            self.report_stages(Some(stages));
-        }
+        self.silence.agent_heard(self.now);
+        self.outputs.report(Report::BargeIn { turn, by, played_ms: cut.played_ms, cut_ms: cut.cut_ms });
+        self.outputs.stages(self.stage_recorder.take_awaiting());
         if let Some(name) = &self.config.barge_in.heard_parameter {
             self.inputs.set_parameter(name, &json!({ "heardMs": cut.played_ms, "cutMs": cut.cut_ms }));
         }

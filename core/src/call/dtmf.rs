@@ -58,6 +58,11 @@ impl DigitCollector {
         self.rules.is_some()
     }
 
+    /// Nothing more comes. Returns the digits that came.
+    pub(super) fn take_rest(&mut self) -> Option<Digits> {
+        (!self.is_empty()).then(|| self.take())
+    }
+
     fn press(&mut self, digit: char, finish_digit: Option<char>, max_digits: u32, position: Position) -> Pressed {
         if self.is_empty() {
             self.began = position;
@@ -100,11 +105,11 @@ impl Call {
     }
 
     pub(super) fn on_digit(&mut self, digit: char) {
-        self.report(Report::Digit);
+        self.outputs.report(Report::Digit);
         if !self.lifecycle.is_active() {
             return;
         }
-        self.note_caller_activity();
+        self.silence.caller_active(self.now);
         self.check_barge_in(BargeInBy::Dtmf, None);
         self.collect_digit(digit);
     }
@@ -114,62 +119,52 @@ impl Call {
         match self.digits.press(digit, finish_digit, max_digits, self.caller.audio.received()) {
             Pressed::Collecting => self.timers.set(Timer::DigitsComplete, self.now + interdigit_ms),
             Pressed::Complete(digits) => self.digits_complete(digits),
-            Pressed::Dropped => self.report(Report::DigitDropped),
+            Pressed::Dropped => self.outputs.report(Report::DigitDropped),
         }
     }
 
-    pub(super) fn on_digits_timeout(&mut self) {
-        if !self.digits.is_empty() {
-            let digits = self.digits.take();
-            self.digits_complete(digits);
-        }
-    }
-
-    fn digits_complete(&mut self, digits: Digits) {
+    pub(super) fn digits_complete(&mut self, digits: Digits) {
         self.timers.stop(Timer::DigitsComplete);
         let count = digits.digits.len();
         let form: DigitsForm = self.config.dtmf.form.clone();
         if !self.inputs.add_digits(digits, form) {
-            self.report(Report::DigitDropped);
+            self.outputs.report(Report::DigitDropped);
             return;
         }
-        self.report(Report::DigitsComplete { count });
-        self.end_listening(self.digits.began);
+        self.outputs.report(Report::DigitsComplete { count });
+        self.end_listening(self.digits.began.saturating_sub(TONE));
     }
 
     /// A text of the caller's. It is a turn of its own, as digits are, and cuts no prompt.
     pub(super) fn on_text(&mut self, text: &str) {
         if self.lifecycle.is_active() && self.inputs.add_text(text) {
-            self.note_caller_activity();
-            self.end_listening(self.caller.audio.received() + TONE);
+            self.silence.caller_active(self.now);
+            self.end_listening(self.caller.audio.received());
         }
     }
 
-    /// Ends the listening turn to make room for another input, which began there. Cancels the turn if the caller said
+    /// Ends the listening turn to make room for another input. What is heard after `before` may be that input. Cancels the turn if the caller said
     /// nothing; otherwise half-closes it, when he pauses. If words wait to be sent again, they go first.
-    fn end_listening(&mut self, began: Position) {
+    fn end_listening(&mut self, before: Position) {
         let Some(heard) = self.streams.utterance() else {
-            if self.timers.is_set(Timer::Retry) && self.spoke_before(self.caller.audio.written(), began) {
+            if self.timers.is_set(Timer::Retry)
+                && self.guard.spoke_between(&self.caller, self.caller.audio.written(), before)
+            {
                 self.hear_words_first();
             }
             return;
         };
-        if heard.utterance.is_empty() && !self.spoke_before(heard.began, began) {
+        if heard.utterance.is_empty() && !self.guard.spoke_between(&self.caller, heard.began, before) {
             self.cancel_turn();
         } else if !self.caller.voice.is_speaking() {
             self.end_utterance(EndFoundBy::Digits);
         }
     }
 
-    /// Whether a voice that is not the agent's began after `since`, and before an input that began there.
-    fn spoke_before(&self, since: Position, began: Position) -> bool {
-        let voice = self.caller.voice.onset_since(since);
-        voice.is_some_and(|onset| onset + TONE < began) && !self.guard.is_agents_voice(&self.caller, since, began)
-    }
-
     /// Whether the caller said something in a turn before the last digits.
     pub(super) fn spoke_before_digits(&self, heard: &Heard) -> bool {
-        !heard.utterance.is_empty() || self.spoke_before(heard.began, self.digits.began)
+        !heard.utterance.is_empty()
+            || self.guard.spoke_between(&self.caller, heard.began, self.digits.began.saturating_sub(TONE))
     }
 }
 

@@ -8,8 +8,10 @@
 //! come all at once give the recogniser no time.
 
 use crate::agent::{Answer, Matched, SpeechRules, TurnInput};
+use crate::audio::voice::VoiceDetector;
 use crate::audio::{BYTES_PER_MS, FRAME_MS, Position};
 use crate::call::Call;
+use crate::call::caller::Caller;
 use crate::call::streams::Heard;
 use crate::call::utterance::END_TOLERANCE;
 use crate::config::EndOfUtterance;
@@ -50,6 +52,8 @@ const NO_SPEECH_MS: u64 = 8_000;
 /// What a call knows for the end of its utterances.
 #[derive(Debug)]
 pub(super) struct EndRules {
+    /// The rule of the settings.
+    setting: EndOfUtterance,
     /// What an answer of the agent asked for.
     by_page: Option<EndOfUtterance>,
     /// The agent's own rules, as its last answer has them.
@@ -61,14 +65,13 @@ pub(super) struct EndRules {
     lag_ms: u64,
 }
 
-impl Default for EndRules {
-    fn default() -> Self {
-        let (by_page, agent, voice_end, voice_at) = (None, SpeechRules::default(), 0, CallTime::START);
-        Self { by_page, agent, voice_end, voice_at, lag_ms: FIRST_LAG_MS }
-    }
-}
-
 impl EndRules {
+    /// `setting`: the rule of the settings.
+    pub(super) fn new(setting: EndOfUtterance) -> Self {
+        let (by_page, agent, voice_end, voice_at) = (None, SpeechRules::default(), 0, CallTime::START);
+        Self { setting, by_page, agent, voice_end, voice_at, lag_ms: FIRST_LAG_MS }
+    }
+
     /// The agent's answer asks for another rule.
     pub(super) fn set_by_page(&mut self, rule: EndOfUtterance) {
         self.by_page = Some(rule);
@@ -79,10 +82,43 @@ impl EndRules {
         self.agent = rules.unwrap_or_default();
     }
 
-    /// The rule that holds now. An agent that asks for a certain silence is not ended before it.
-    fn rule(&self, setting: EndOfUtterance) -> EndOfUtterance {
-        let by_agent = self.agent.end_ms.filter(|_| setting == EndOfUtterance::Quick).map(EndOfUtterance::After);
-        self.by_page.or(by_agent).unwrap_or(setting)
+    /// The rule for utterances that begin now. An agent that asks for a certain silence is not ended before it.
+    pub(super) fn rule(&self) -> EndOfUtterance {
+        let by_agent = self.agent.end_ms.filter(|_| self.setting == EndOfUtterance::Quick).map(EndOfUtterance::After);
+        self.by_page.or(by_agent).unwrap_or(self.setting)
+    }
+
+    /// How long the caller may say nothing, in milliseconds, before that is no-input. `after_ms`: by the settings.
+    pub(super) fn no_speech_ms(&self, after_ms: u64) -> u64 {
+        let setting_ms = Some(after_ms).filter(|ms| *ms > 0);
+        self.agent.no_speech_ms.or(setting_ms).unwrap_or(NO_SPEECH_MS)
+    }
+
+    /// The frame that begins at `position` was heard.
+    pub(super) fn note_voice(&mut self, voice: &VoiceDetector, position: Position, now: CallTime) {
+        let Some(end) = voice.end_since(0) else { return };
+        if end > position {
+            self.voice_at = now;
+        } else {
+            // What was taken for the end of a word was noise.
+            let back_ms = self.voice_end.saturating_sub(end) / BYTES_PER_MS as u64;
+            self.voice_at = self.voice_at - back_ms;
+        }
+        self.voice_end = end;
+    }
+
+    /// A transcript was added to the utterance: measures how late it came. Without the recogniser's own times, that is
+    /// how long after the voice new words come. Audio that waited for its stream tells nothing.
+    pub(super) fn note_transcript(&mut self, heard: &Heard, caller: &Caller, now: CallTime) {
+        let said = &heard.utterance;
+        let spoken_at = match said.end() {
+            Some(end) => (end > heard.live_from).then(|| caller.time_of(end, now)),
+            None if said.is_final() || now.ms_since(self.voice_at) < 2 * FRAME_MS => None,
+            None => Some(self.voice_at).filter(|at| *at > heard.opened_at),
+        };
+        if let Some(at) = spoken_at.filter(|_| said.changed_at() == now) {
+            self.note_lag(now.ms_since(at));
+        }
     }
 
     /// A transcript came that much after the speech that it ends with. The lag follows later ones at once and sooner
@@ -90,6 +126,40 @@ impl EndRules {
     fn note_lag(&mut self, ms: u64) {
         let ms = ms.min(MAX_LAG_MS);
         self.lag_ms = if ms > self.lag_ms { ms } else { (self.lag_ms * 7 + ms) / 8 };
+    }
+
+    /// What is known of an utterance that is not empty.
+    fn known(&self, heard: &Heard, caller: &Caller, language: &str, now: CallTime) -> Known {
+        let said = &heard.utterance;
+        let unchanged_ms = now.ms_since(said.changed_at());
+        let silence_ms = self.silence_after(heard, caller, now).unwrap_or(unchanged_ms);
+        // The words are looked at only when it matters, because this runs for each frame.
+        let ends_no_thought = || is_unfinished(language, said.text());
+        Known {
+            silence_ms,
+            hidden_ms: caller.voice.hidden_ms(),
+            unchanged_ms,
+            is_final: said.is_final(),
+            is_covered: self.is_covered(heard, caller, silence_ms),
+            is_unfinished: silence_ms >= QUICK_MS && self.rule() == EndOfUtterance::Quick && ends_no_thought(),
+        }
+    }
+
+    /// How long the caller has been silent since he spoke in this turn, in milliseconds. `None` if his voice is too
+    /// soft for the detector.
+    fn silence_after(&self, heard: &Heard, caller: &Caller, now: CallTime) -> Option<u64> {
+        let end = caller.voice.end_since(heard.began)?;
+        let heard_ms = caller.audio.received().saturating_sub(end.max(heard.live_from)) / BYTES_PER_MS as u64;
+        Some(heard_ms.min(now.ms_since(self.voice_at.max(heard.opened_at))))
+    }
+
+    /// Whether the transcripts so far have the end of the speech in them: by the recogniser's own times, or because
+    /// nothing new has come for as long as the recogniser takes.
+    fn is_covered(&self, heard: &Heard, caller: &Caller, silence_ms: u64) -> bool {
+        let voice_end = caller.voice.end_since(heard.began).unwrap_or_default();
+        let by_times = heard.utterance.end().is_some_and(|end| end + END_TOLERANCE >= voice_end);
+        let came_after = heard.utterance.changed_at() >= self.voice_at + self.lag_ms;
+        by_times || came_after || silence_ms >= self.lag_ms + LAG_MARGIN_MS
     }
 }
 
@@ -136,46 +206,6 @@ impl Known {
 }
 
 impl Call {
-    /// The rule for utterances that begin now.
-    pub(super) fn end_rule(&self) -> EndOfUtterance {
-        self.end_rules.rule(self.config.end_of_utterance)
-    }
-
-    /// How long the caller may say nothing, in milliseconds, before that is no-input.
-    pub(super) fn no_speech_ms(&self) -> u64 {
-        let setting_ms = Some(self.config.no_input.after_ms).filter(|ms| *ms > 0);
-        self.end_rules.agent.no_speech_ms.or(setting_ms).unwrap_or(NO_SPEECH_MS)
-    }
-
-    /// The frame that begins at `position` was heard.
-    pub(super) fn note_voice(&mut self, position: Position) {
-        let Some(end) = self.caller.voice.end_since(0) else { return };
-        let rules = &mut self.end_rules;
-        if end > position {
-            rules.voice_at = self.now;
-        } else {
-            // What was taken for the end of a word was noise.
-            let back_ms = rules.voice_end.saturating_sub(end) / BYTES_PER_MS as u64;
-            rules.voice_at = rules.voice_at - back_ms;
-        }
-        rules.voice_end = end;
-    }
-
-    /// A transcript was added to the utterance: measures how late it came. Without the recogniser's own times, that is
-    /// how long after the voice new words come. Audio that waited for its stream tells nothing.
-    pub(super) fn note_lag(&mut self) {
-        let Some(heard) = self.streams.utterance() else { return };
-        let said = &heard.utterance;
-        let spoken_at = match said.end() {
-            Some(end) => (end > heard.live_from).then(|| self.caller.time_of(end, self.now)),
-            None if said.is_final() || self.now.ms_since(self.end_rules.voice_at) < 2 * FRAME_MS => None,
-            None => Some(self.end_rules.voice_at).filter(|at| *at > heard.opened_at),
-        };
-        if let Some(at) = spoken_at.filter(|_| said.changed_at() == self.now) {
-            self.end_rules.note_lag(self.now.ms_since(at));
-        }
-    }
-
     /// Runs after each frame. Half-closes the stream if the utterance is over.
     pub(super) fn check_end_of_utterance(&mut self) {
         let Some(found_by) = self.streams.utterance().and_then(|heard| self.end_found(heard)) else { return };
@@ -188,48 +218,17 @@ impl Call {
     }
 
     fn end_found(&self, heard: &Heard) -> Option<EndFoundBy> {
-        let said = &heard.utterance;
         // A caller who types may go on to speak, and digits that are complete wait for the end of what he says.
-        let goes_on = self.caller.voice.is_speaking() && self.silence_ms() < MAX_UNCHANGED_MS;
+        let goes_on = self.caller.voice.is_speaking() && self.silence.ms(self.now) < MAX_UNCHANGED_MS;
         if !self.inputs.is_empty() && !goes_on {
             return Some(EndFoundBy::Digits);
         }
         // He may just go on: that a sound is a voice is known a tenth of a second after it began.
-        if said.is_empty() || !self.digits.is_empty() || self.caller.voice.may_begin() {
+        if heard.utterance.is_empty() || !self.digits.is_empty() || self.caller.voice.may_begin() {
             return None;
         }
-        let unchanged_ms = self.now.ms_since(said.changed_at());
-        let silence_ms = self.silence_after(heard).unwrap_or(unchanged_ms);
-        // The words are looked at only when it matters, because this runs for each frame.
-        let ends_no_thought = || is_unfinished(&self.config.words.language, said.text());
-        let known = Known {
-            silence_ms,
-            hidden_ms: self.caller.voice.hidden_ms(),
-            unchanged_ms,
-            is_final: said.is_final(),
-            is_covered: self.is_covered(heard, silence_ms),
-            is_unfinished: silence_ms >= QUICK_MS && self.end_rule() == EndOfUtterance::Quick && ends_no_thought(),
-        };
-        known.end(self.end_rule(), self.config.timeouts.final_settle_ms, self.end_rules.agent.end_ms)
-    }
-
-    /// How long the caller has been silent since he spoke in this turn, in milliseconds. `None` if his voice is too
-    /// soft for the detector.
-    fn silence_after(&self, heard: &Heard) -> Option<u64> {
-        let end = self.caller.voice.end_since(heard.began)?;
-        let heard_ms = (self.caller.audio.received() - end.max(heard.live_from).min(self.caller.audio.received()))
-            / BYTES_PER_MS as u64;
-        Some(heard_ms.min(self.now.ms_since(self.end_rules.voice_at.max(heard.opened_at))))
-    }
-
-    /// Whether the transcripts so far have the end of the speech in them: by the recogniser's own times, or because
-    /// nothing new has come for as long as the recogniser takes.
-    fn is_covered(&self, heard: &Heard, silence_ms: u64) -> bool {
-        let voice_end = self.caller.voice.end_since(heard.began).unwrap_or_default();
-        let by_times = heard.utterance.end().is_some_and(|end| end + END_TOLERANCE >= voice_end);
-        let lag_ms = self.end_rules.lag_ms;
-        let came_after = heard.utterance.changed_at() >= self.end_rules.voice_at + lag_ms;
-        by_times || came_after || silence_ms >= lag_ms + LAG_MARGIN_MS
+        let known = self.end_rules.known(heard, &self.caller, &self.config.words.language, self.now);
+        known.end(self.end_rules.rule(), self.config.timeouts.final_settle_ms, self.end_rules.agent.end_ms)
     }
 
     /// An agent may not understand an utterance that we ended before its recogniser was done: it answers that nobody
@@ -316,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_lag_follows_a_late_transcript_at_once_and_is_bounded() {
-        let mut rules = EndRules::default();
+        let mut rules = EndRules::new(EndOfUtterance::Quick);
         rules.note_lag(900);
         assert_eq!(rules.lag_ms, 900);
         rules.note_lag(100);
@@ -327,11 +326,14 @@ mod tests {
 
     #[test]
     fn an_agent_that_asks_for_a_silence_gets_it_unless_the_page_says_otherwise() {
-        let mut rules = EndRules::default();
-        rules.set_agent(Some(SpeechRules { end_ms: Some(3_000), no_speech_ms: None }));
-        assert_eq!(rules.rule(EndOfUtterance::Quick), EndOfUtterance::After(3_000));
-        assert_eq!(rules.rule(EndOfUtterance::Agent), EndOfUtterance::Agent);
-        rules.set_by_page(EndOfUtterance::Quick);
-        assert_eq!(rules.rule(EndOfUtterance::Agent), EndOfUtterance::Quick);
+        let asks = Some(SpeechRules { end_ms: Some(3_000), no_speech_ms: None });
+        let mut quick = EndRules::new(EndOfUtterance::Quick);
+        quick.set_agent(asks.clone());
+        assert_eq!(quick.rule(), EndOfUtterance::After(3_000));
+        let mut by_agent = EndRules::new(EndOfUtterance::Agent);
+        by_agent.set_agent(asks);
+        assert_eq!(by_agent.rule(), EndOfUtterance::Agent);
+        by_agent.set_by_page(EndOfUtterance::Quick);
+        assert_eq!(by_agent.rule(), EndOfUtterance::Quick);
     }
 }

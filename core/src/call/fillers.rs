@@ -101,7 +101,7 @@ impl Call {
     pub(super) fn start_greeting_timer(&mut self) {
         let after_ms = self.config.fillers.greeting_after_ms;
         if self.awaits_greeting && after_ms > 0 {
-            let is_recorded = self.recorded_filler().is_some();
+            let is_recorded = self.config.fillers.for_any_wait().is_some();
             let wake_ms = if is_recorded { after_ms } else { after_ms / 2 };
             self.timers.set(Timer::Greeting, self.now + wake_ms.max(1));
         }
@@ -109,18 +109,18 @@ impl Call {
 
     pub(super) fn on_greeting_late(&mut self) {
         let after_ms = self.config.fillers.greeting_after_ms;
-        let is_recorded = self.recorded_filler().is_some();
+        let is_recorded = self.config.fillers.for_any_wait().is_some();
         if !is_recorded && matches!(self.fillers.sentence, Sentence::NotNeeded) {
             self.fillers.sentence = Sentence::Missing;
             if let Some(words) = one_moment(&self.config.words.language) {
                 let id = self.playback.new_fetch();
                 self.fillers.sentence = Sentence::Awaited(id);
-                self.outputs.push_back(Output::Fetch(id, format!("text:{words}")));
+                self.outputs.add(Output::Fetch(id, format!("text:{words}")));
             }
             self.timers.set(Timer::Greeting, self.now + (after_ms - after_ms / 2).max(1));
             return;
         }
-        let silent_ms = if self.playback.is_playing() { 0 } else { self.silence_ms() };
+        let silent_ms = if self.playback.is_playing() { 0 } else { self.silence.ms(self.now) };
         if silent_ms < after_ms {
             self.timers.set(Timer::Greeting, self.now + (after_ms - silent_ms));
             return;
@@ -129,7 +129,7 @@ impl Call {
             Sentence::Spoken(clip) => Some(clip.clone()),
             Sentence::NotNeeded | Sentence::Awaited(_) | Sentence::Missing => None,
         };
-        let clip = self.recorded_filler().or(sentence).unwrap_or_else(tone);
+        let clip = self.config.fillers.for_any_wait().or(sentence).unwrap_or_else(tone);
         self.play_filler(Some(clip), "greeting");
         self.timers.set(Timer::Greeting, self.now + after_ms);
     }
@@ -145,21 +145,16 @@ impl Call {
             Ok(audio) => self.fillers.sentence = Sentence::Spoken(Clip(audio.into())),
             Err(why) => {
                 self.fillers.sentence = Sentence::Missing;
-                self.report(Report::PromptRefused { why: format!("the sentence for a caller who waits: {why}") })
+                self.outputs
+                    .report(Report::PromptRefused { why: format!("the sentence for a caller who waits: {why}") })
             }
         }
     }
 
     /// The caller waits for an answer and will not hear one: it could not be played, or nothing came.
     pub(super) fn play_missing_answer_filler(&mut self, which: &'static str) {
-        let clip = self.recorded_filler().unwrap_or_else(tone);
+        let clip = self.config.fillers.for_any_wait().unwrap_or_else(tone);
         self.play_filler(Some(clip), which);
-    }
-
-    /// A recording of the settings that fits any wait.
-    fn recorded_filler(&self) -> Option<Clip> {
-        let fillers = &self.config.fillers;
-        fillers.retrying.clone().or_else(|| fillers.thinking.clone())
     }
 
     fn play_filler(&mut self, clip: Option<Clip>, which: &'static str) {
@@ -170,7 +165,7 @@ impl Call {
         }
         self.poll_playback();
         if is_played {
-            self.report(Report::Filler { which });
+            self.outputs.report(Report::Filler { which });
         }
     }
 
@@ -181,7 +176,7 @@ impl Call {
         let cut_ms = self.playback.cancel(self.moment());
         self.poll_playback();
         if cut_ms > 0 {
-            self.report(Report::Cancelled { cut_ms });
+            self.outputs.report(Report::Cancelled { cut_ms });
         }
     }
 }

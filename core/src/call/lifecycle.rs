@@ -124,7 +124,7 @@ impl Call {
         self.outcome.caller_id = self.facts.caller_id();
         if self.config.busy.is_some() {
             self.lifecycle = Lifecycle::AwaitingRoom { call_sid, stream_sid, until, migration };
-            self.outputs.push_back(Output::Admit(custom));
+            self.outputs.add(Output::Admit(custom));
         } else {
             self.begin(call_sid, stream_sid, migration);
         }
@@ -136,7 +136,7 @@ impl Call {
         if has_room {
             self.begin(call_sid.clone(), stream_sid.clone(), *migration);
         } else {
-            self.report(Report::TurnedAway);
+            self.outputs.report(Report::TurnedAway);
             let busy = self.config.busy.clone().unwrap_or_default();
             self.update(busy);
         }
@@ -150,12 +150,12 @@ impl Call {
         self.outcome.session.clone_from(&self.config.session);
         self.outcome.stands_in.clone_from(&self.config.stands_in);
         self.silence = Silence::default();
-        self.note_agent_audio();
+        self.silence.agent_heard(self.now);
         self.start_greeting_timer();
         self.timers.put(Timer::CallTooLong, self.config.call_limit_ms().map(|ms| self.now + ms));
         let migrate_after_ms = self.config.migrate_after_ms;
         self.timers.put(Timer::Migration, (migrate_after_ms > 0).then(|| self.now + migrate_after_ms));
-        self.report(Report::Started { call_sid, stream_sid, from, to });
+        self.outputs.report(Report::Started { call_sid, stream_sid, from, to });
     }
 
     /// Ends the agent's part. From here on we do not listen. An agent that only said that it is done may still say
@@ -192,7 +192,7 @@ impl Call {
         if !self.lifecycle.is_active() {
             return;
         }
-        self.report(Report::LimitReached(limit));
+        self.outputs.report(Report::LimitReached(limit));
         self.cancel_turn();
         self.end(Ending::Limit(limit));
     }
@@ -213,12 +213,12 @@ impl Call {
             Ending::Agent(end) => handoff::lacks_caller_id(&config.dial, end, &self.outcome),
             Ending::AgentFailed | Ending::Limit(_) => false,
         };
-        self.report(Report::HandedOff { status });
+        self.outputs.report(Report::HandedOff { status });
         if lacks_caller_id {
-            self.report(Report::CallerIdMissing);
+            self.outputs.report(Report::CallerIdMissing);
         }
         if !loss.is_nothing() {
-            self.report(Report::HandoffShortened {
+            self.outputs.report(Report::HandoffShortened {
                 left_out: listed(&loss.left_out),
                 shortened: listed(&loss.shortened),
             });
@@ -230,7 +230,7 @@ impl Call {
     fn update(&mut self, twiml: String) {
         self.timers.stop(Timer::LastWordsTimeout);
         self.lifecycle = Lifecycle::HandingOff { until: self.now + self.config.timeouts.update_ms };
-        self.outputs.push_back(Output::Update { twiml });
+        self.outputs.add(Output::Update { twiml });
     }
 
     pub(super) fn on_updated(&mut self, result: UpdateResult) {
@@ -248,18 +248,18 @@ impl Call {
 
     pub(super) fn close(&mut self, reason: CloseReason) {
         if let Some(cancelled) = self.streams.cancel() {
-            self.outputs.push_back(Output::Agent(cancelled.ids.stream, AgentCommand::Cancel));
-            self.outputs.extend(cancelled.report.map(Output::Report));
+            self.outputs.agent(cancelled.ids.stream, AgentCommand::Cancel);
+            if let Some(report) = cancelled.report {
+                self.outputs.report(report);
+            }
         }
-        while let Some(stages) = self.stage_recorder.take_awaiting() {
-            self.report_stages(Some(stages));
-        }
+        self.outputs.stages(self.stage_recorder.take_awaiting());
         let unheard_ms = self.playback.remaining_ms(self.now);
         self.timers.stop_all();
         self.caller.audio.close();
         self.lifecycle = Lifecycle::Closed;
-        self.report(Report::Ended { reason, audio: self.caller.audio.account(), unheard_ms });
-        self.outputs.push_back(Output::Close(reason));
+        self.outputs.report(Report::Ended { reason, audio: self.caller.audio.account(), unheard_ms });
+        self.outputs.add(Output::Close(reason));
     }
 }
 

@@ -33,6 +33,7 @@ mod lifecycle;
 mod loudness;
 mod migration;
 mod no_input;
+mod outputs;
 mod past_turns;
 mod playback;
 mod prompt_guard;
@@ -50,7 +51,6 @@ mod unanswered;
 mod utterance;
 mod waiting_tone;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::agent::AgentCommand;
@@ -61,7 +61,7 @@ use crate::ending::CallLimit;
 use crate::error::{InputError, PeerFault};
 use crate::handoff::Outcome;
 use crate::ids::{FetchId, StreamId, TurnId};
-use crate::report::{CloseReason, Report, Stages};
+use crate::report::{CloseReason, Report};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
@@ -73,8 +73,9 @@ use fillers::Fillers;
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
+use outputs::Outputs;
 use past_turns::PastTurns;
-use playback::{FirstWord, Moment, Playback, PlaybackOutput, ReturnedMark};
+use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use prompt_guard::PromptGuard;
 use retry::FailureStreak;
 use stage_recorder::StageRecorder;
@@ -126,7 +127,7 @@ pub struct Call {
     outcome: Outcome,
     /// The decoded audio of the current frame. Kept to reuse its memory.
     frame: Vec<u8>,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
 }
 
 impl Call {
@@ -147,7 +148,7 @@ impl Call {
             guard: PromptGuard::new(&config),
             caller: Caller::default(),
             digits: DigitCollector::default(),
-            end_rules: EndRules::default(),
+            end_rules: EndRules::new(config.end_of_utterance),
             silence: Silence::default(),
             fillers: Fillers::default(),
             tools: Tools::default(),
@@ -161,7 +162,7 @@ impl Call {
             timers: Timers::default(),
             outcome: Outcome::default(),
             frame: Vec::new(),
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
             config,
         }
     }
@@ -207,7 +208,7 @@ impl Call {
 
     /// The next output, or `None` if there is none left.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outputs.take_first()
     }
 
     /// When [`Input::Timeout`] is due, and why. `None` after the close.
@@ -226,8 +227,11 @@ impl Call {
     /// How far the call has come. The driver keeps it for the call's next media stream.
     #[must_use]
     pub fn progress(&self) -> CallProgress {
-        let failed_turns = self.failures.failed_turns();
-        CallProgress { failed_turns, awaits_greeting: self.awaits_greeting, on_backup: self.is_on_backup() }
+        CallProgress {
+            failed_turns: self.failures.failed_turns(),
+            awaits_greeting: self.awaits_greeting,
+            on_backup: self.config.stands_in.is_some(),
+        }
     }
 
     /// How much of the agent's audio waits here, in bytes of mu-law at 8,000 Hz.
@@ -262,14 +266,14 @@ impl Call {
         if !self.inputs.parameters.is_empty() {
             let parameters = std::mem::take(&mut self.inputs.parameters);
             self.streams.note_parameters(parameters.clone());
-            self.outputs.push_back(Output::Agent(stream, AgentCommand::Parameters(parameters)));
+            self.outputs.agent(stream, AgentCommand::Parameters(parameters));
         }
         while let Some(input) = self.inputs.take_first() {
             self.stage_recorder.input_complete(self.now);
             if self.streams.note_input(&input, self.now, self.answer_due()) {
                 self.start_filler_timer();
             }
-            self.outputs.push_back(Output::Agent(stream, AgentCommand::Send(input)));
+            self.outputs.agent(stream, AgentCommand::Send(input));
         }
     }
 
@@ -287,13 +291,13 @@ impl Call {
                     if let TwilioMessage::Media(audio) = &message {
                         self.guard.echo.sent(self.caller.audio.received(), audio);
                     }
-                    self.outputs.push_back(Output::Twilio(message));
+                    self.outputs.add(Output::Twilio(message));
                 }
-                PlaybackOutput::FirstWord(first) => self.on_first_word(Some(first)),
-                PlaybackOutput::Fetch(id, uri) => self.outputs.push_back(Output::Fetch(id, uri)),
+                PlaybackOutput::FirstWord(first) => self.outputs.stages(self.stage_recorder.played(first)),
+                PlaybackOutput::Fetch(id, uri) => self.outputs.add(Output::Fetch(id, uri)),
                 PlaybackOutput::Refused(why) => {
                     refused += 1;
-                    self.report(Report::PromptRefused { why });
+                    self.outputs.report(Report::PromptRefused { why });
                 }
                 PlaybackOutput::Begins(turn) => {
                     self.guard.echo.begins(turn, self.caller.audio.received(), self.caller.voice.is_speaking());
@@ -317,7 +321,7 @@ impl Call {
             self.play_missing_answer_filler("unspoken");
         }
         while let Some(stages) = self.stage_recorder.take_unplayed(|turn| self.playback.waits_for(turn)) {
-            self.report_stages(Some(stages));
+            self.outputs.stages(Some(stages));
         }
     }
 
@@ -351,7 +355,11 @@ impl Call {
                         self.on_fetched(id, Err("the audio was not there in time"));
                     }
                 }
-                Timer::DigitsComplete => self.on_digits_timeout(),
+                Timer::DigitsComplete => {
+                    if let Some(digits) = self.digits.take_rest() {
+                        self.digits_complete(digits);
+                    }
+                }
                 Timer::NoInput => self.on_no_input(),
                 Timer::Thinking => self.on_thinking(),
                 Timer::Greeting => self.on_greeting_late(),
@@ -379,30 +387,14 @@ impl Call {
             ReturnedMark::AllPlayed { first_of } => (first_of, true),
         };
         if self.playback.has_spoken() {
-            self.note_agent_audio();
+            self.silence.agent_heard(self.now);
         }
         if let Some((turn, ms)) = first_of {
             let first_word = self.playback.first_word(turn, self.now - ms);
-            self.on_first_word(first_word);
+            self.outputs.stages(first_word.and_then(|first| self.stage_recorder.played(first)));
         }
         if is_all {
-            self.report(Report::Played { played_ms: self.playback.played_ms(), by_mark });
+            self.outputs.report(Report::Played { played_ms: self.playback.played_ms(), by_mark });
         }
-    }
-
-    /// The caller hears the first word of a turn's answer.
-    fn on_first_word(&mut self, first_word: Option<FirstWord>) {
-        let stages = first_word.and_then(|first| self.stage_recorder.played(first.turn, first.heard_at));
-        self.report_stages(stages);
-    }
-
-    fn report_stages(&mut self, stages: Option<Stages>) {
-        if let Some(stages) = stages {
-            self.report(Report::Stages(Box::new(stages)));
-        }
-    }
-
-    fn report(&mut self, report: Report) {
-        self.outputs.push_back(Output::Report(report));
     }
 }

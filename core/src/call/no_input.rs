@@ -18,23 +18,25 @@ pub(super) struct Silence {
     no_input_turns: u32,
 }
 
-impl Call {
+impl Silence {
     /// The caller has said something, or pressed a key.
-    pub(super) fn note_caller_activity(&mut self) {
-        self.silence.since = self.now;
-        self.silence.no_input_turns = 0;
+    pub(super) fn caller_active(&mut self, now: CallTime) {
+        self.since = now;
+        self.no_input_turns = 0;
     }
 
     /// The agent is heard, or was heard until now.
-    pub(super) fn note_agent_audio(&mut self) {
-        self.silence.since = self.now;
+    pub(super) fn agent_heard(&mut self, now: CallTime) {
+        self.since = now;
     }
 
     /// How long neither side was heard, in milliseconds.
-    pub(super) fn silence_ms(&self) -> u64 {
-        self.now.ms_since(self.silence.since)
+    pub(super) fn ms(&self, now: CallTime) -> u64 {
+        now.ms_since(self.since)
     }
+}
 
+impl Call {
     /// Sets the timers for silence.
     pub(super) fn set_silence_timers(&mut self) {
         let is_quiet = self.lifecycle.is_active() && !self.playback.is_speaking();
@@ -52,7 +54,7 @@ impl Call {
         let rule = &self.config.no_input;
         let speaks = !heard.utterance.is_empty() || self.caller.voice.is_speaking() || !self.digits.is_empty();
         // The agent may still be working on this event or on what the caller said.
-        let notices = self.streams.utterance().is_none() || self.end_rule().agent_may_end();
+        let notices = self.streams.utterance().is_none() || self.end_rules.rule().agent_may_end();
         if speaks || self.streams.awaits_answer() || (rule.event.is_none() && notices) {
             return None;
         }
@@ -61,7 +63,7 @@ impl Call {
         Some(match (expects_keys, notices) {
             (true, _) => first_key_ms,
             (false, true) => rule.after_ms,
-            (false, false) => self.no_speech_ms(),
+            (false, false) => self.end_rules.no_speech_ms(self.config.no_input.after_ms),
         })
     }
 
@@ -101,7 +103,7 @@ impl Call {
     fn count_no_input(&mut self, by_event: bool) {
         self.silence.no_input_turns += 1;
         let in_a_row = self.silence.no_input_turns;
-        self.report(Report::NoInput { in_a_row, by_event });
+        self.outputs.report(Report::NoInput { in_a_row, by_event });
         let max_turns = self.config.limits.no_input_turns;
         if max_turns > 0 && in_a_row > max_turns {
             self.on_limit_reached(CallLimit::NoInputTurns);

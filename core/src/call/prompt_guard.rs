@@ -163,6 +163,12 @@ impl PromptGuard {
         onset.is_some_and(|onset| self.echo.is_soft(&(onset.max(since)..until)))
     }
 
+    /// Whether a voice that is not the agent's begins there.
+    pub(super) fn spoke_between(&self, caller: &Caller, since: Position, before: Position) -> bool {
+        let onset = caller.voice.onset_since(since);
+        onset.is_some_and(|onset| onset < before) && !self.is_agents_voice(caller, since, before)
+    }
+
     /// Whether the last `ms` of the caller's audio, since the agent began to speak, are louder than the prompt's echo.
     pub(super) fn is_louder_than_echo(&self, caller: &Caller, speech_began: Position, ms: u64) -> bool {
         let now = caller.audio.received();
@@ -227,7 +233,7 @@ impl Call {
             }
         }
         if verdict.is_first_echo {
-            self.report(Report::PromptGuarded { turn, from: GuardedFrom::Echo });
+            self.outputs.report(Report::PromptGuarded { turn, from: GuardedFrom::Echo });
         }
         verdict.source
     }
@@ -240,9 +246,9 @@ impl Call {
             Source::Backchannel => GuardedFrom::Backchannel,
             Source::Doubt => GuardedFrom::Doubt,
         };
-        self.note_caller_activity();
+        self.silence.caller_active(self.now);
         if self.playback.is_playing() {
-            self.report(Report::PromptGuarded { turn, from });
+            self.outputs.report(Report::PromptGuarded { turn, from });
         }
     }
 }

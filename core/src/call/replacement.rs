@@ -3,7 +3,7 @@
 
 use crate::agent::{AgentCommand, TurnInput};
 use crate::call::streams::Broken;
-use crate::call::{Call, Output, Timer};
+use crate::call::{Call, Timer};
 use crate::time::CallTime;
 
 /// A stream that must be replaced sooner than this and has not answered has failed, in milliseconds.
@@ -13,13 +13,17 @@ impl Call {
     /// The server will cut the stream. We first wait for the rest of an answer.
     pub(super) fn on_go_away(&mut self) {
         let stream = self.streams.go_away(self.now);
-        self.outputs.extend(stream.map(|stream| Output::Agent(stream, AgentCommand::HalfClose)));
+        if let Some(stream) = stream {
+            self.outputs.agent(stream, AgentCommand::HalfClose);
+        }
     }
 
     /// Half-closes the stream. Another one takes over when it has ended.
     pub(super) fn replace_stream(&mut self) {
         let stream = self.streams.replace(self.now);
-        self.outputs.extend(stream.map(|stream| Output::Agent(stream, AgentCommand::HalfClose)));
+        if let Some(stream) = stream {
+            self.outputs.agent(stream, AgentCommand::HalfClose);
+        }
     }
 
     /// A stream to be replaced has ended, and another one takes over. If it ended at once without an answer, the agent
@@ -74,9 +78,9 @@ impl Call {
         self.speak_unspoken();
         self.finish_playing();
         let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
-        self.report_stages(stages);
+        self.outputs.stages(stages);
         self.timers.stop(Timer::Thinking);
-        let next = self.next_turn_id();
+        let next = self.next_turn.take();
         let Some(over) = self.streams.turn_over(next) else { return };
         self.guard.echo.complete(over.turn);
         self.caller.next_turn();

@@ -4,7 +4,7 @@
 use crate::agent::{AgentCommand, AgentFault, TurnInput};
 use crate::audio::BYTES_PER_MS;
 use crate::call::streams::{Broken, NoInputTurn};
-use crate::call::{Call, Output, Timer};
+use crate::call::{Call, Timer};
 use crate::ending::CallLimit;
 use crate::ids::TurnId;
 use crate::report::Report;
@@ -42,6 +42,11 @@ impl FailureStreak {
         self.failed_turns
     }
 
+    /// Whether more turns failed than the settings allow. 0: any number.
+    fn exceed(&self, max_turns: u32) -> bool {
+        max_turns > 0 && self.failed_turns > max_turns
+    }
+
     /// Ends the series: the agent has answered, or a stream lasted long enough. A transcript alone is not a success,
     /// because an agent may understand every time and never answer.
     pub(super) fn reset(&mut self) {
@@ -70,20 +75,16 @@ impl FailureStreak {
 }
 
 impl Call {
-    pub(super) fn on_stream_failed(&mut self, fault: AgentFault) {
-        self.stream_failed(fault, Some(AgentCommand::Done));
-    }
-
     /// Gives up an open stream that is of no use.
     pub(super) fn give_up_stream(&mut self, why: &str) {
         let Some(open) = self.streams.open() else { return };
-        self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Cancel));
+        self.outputs.agent(open.stream, AgentCommand::Cancel);
         let fault = AgentFault { code: "DEADLINE_EXCEEDED".to_owned(), message: why.to_owned(), transient: true };
         self.stream_failed(fault, None);
     }
 
-    /// `last`: the stream's last command, if it has not had one.
-    fn stream_failed(&mut self, fault: AgentFault, last: Option<AgentCommand>) {
+    /// A stream has failed. `last`: its last command, if it has not had one.
+    pub(super) fn stream_failed(&mut self, fault: AgentFault, last: Option<AgentCommand>) {
         let Some(mut broken) = self.streams.salvage() else { return };
         self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
         if broken.is_silent && !broken.is_answered && !fault.transient {
@@ -110,7 +111,7 @@ impl Call {
         let has_words = self.streams.heard().is_some_and(|heard| !heard.utterance.is_empty());
         let again = if has_words && self.on_unanswered(turn) { self.caller.audio.rewind() } else { 0 };
         let again_ms = again / BYTES_PER_MS as u64;
-        self.report(Report::TurnFailed { turn, fault, retry_in_ms: Some(0), again_ms });
+        self.outputs.report(Report::TurnFailed { turn, fault, retry_in_ms: Some(0), again_ms });
         self.stage_recorder.discard_open();
         self.streams.cancel();
         self.timers.stop(Timer::Thinking);
@@ -125,7 +126,7 @@ impl Call {
     fn answer_broke_off(&mut self, mut broken: Broken, fault: AgentFault, last: Option<AgentCommand>) {
         let again_ms = self.caller.resend_speech(self.streams.has_unanswered_speech()) / BYTES_PER_MS as u64;
         self.requeue_inputs(&mut broken);
-        self.report(Report::TurnFailed { turn: broken.turn, fault, retry_in_ms: None, again_ms });
+        self.outputs.report(Report::TurnFailed { turn: broken.turn, fault, retry_in_ms: None, again_ms });
         self.close_turn(last);
         self.pace_streams(broken.opened_at);
     }
@@ -161,16 +162,26 @@ impl Call {
             None
         };
         let input = if refuses_event { TurnInput::Audio } else { broken.input };
-        let again = if may_repeat { self.retry_input(input) } else { 0 };
+        let had_audio = self.streams.listens_after(&input);
+        if may_repeat && !matches!(input, TurnInput::Audio) {
+            self.inputs.add_first(input);
+        }
+        let again = if may_repeat && had_audio { self.caller.audio.rewind() } else { 0 };
         if is_spoken && again > 0 {
             self.hear_words_first();
         }
         self.caller.audio.forget_written();
-        self.report(Report::TurnFailed { turn, fault, retry_in_ms: pause, again_ms: again / BYTES_PER_MS as u64 });
+        self.outputs.report(Report::TurnFailed {
+            turn,
+            fault,
+            retry_in_ms: pause,
+            again_ms: again / BYTES_PER_MS as u64,
+        });
         if refuses_event {
             self.starting_event_unanswered(turn);
         }
-        match pause.filter(|_| !(self.has_standby() && self.has_failed_too_often())) {
+        let max_turns = self.config.limits.failed_turns;
+        match pause.filter(|_| self.standby.is_none() || !self.failures.exceed(max_turns)) {
             Some(pause) => {
                 self.timers.set(Timer::Retry, self.now + pause);
                 self.play_retry_filler();
@@ -178,23 +189,9 @@ impl Call {
             None => self.on_agent_lost(),
         }
         // A backup that has just taken over has had no failed turns.
-        if self.has_failed_too_often() {
+        if self.failures.exceed(self.config.limits.failed_turns) {
             self.on_limit_reached(CallLimit::FailedTurns);
         }
-    }
-
-    fn has_failed_too_often(&self) -> bool {
-        let max_turns = self.config.limits.failed_turns;
-        max_turns > 0 && self.failures.failed_turns > max_turns
-    }
-
-    /// Queues the failed turn's input for the next one. Returns how many bytes of audio it has.
-    fn retry_input(&mut self, input: TurnInput) -> u64 {
-        let had_audio = self.streams.listens_after(&input);
-        if !matches!(input, TurnInput::Audio) {
-            self.inputs.add_first(input);
-        }
-        if had_audio { self.caller.audio.rewind() } else { 0 }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::call::playback::FirstWord;
 use crate::ids::TurnId;
 use crate::report::Stages;
 use crate::time::CallTime;
@@ -87,7 +88,7 @@ impl StageRecorder {
     }
 
     /// The caller began to hear a turn's answer. Returns what to report.
-    pub(super) fn played(&mut self, turn: TurnId, at: CallTime) -> Option<Stages> {
+    pub(super) fn played(&mut self, FirstWord { turn, heard_at: at }: FirstWord) -> Option<Stages> {
         if let Some(open) = self.open.as_mut().filter(|open| open.turn == turn) {
             open.first_audio_played.get_or_insert(at);
             return None;
@@ -104,9 +105,9 @@ impl StageRecorder {
         self.awaiting.remove(place)
     }
 
-    /// Takes out the oldest turn whose answer was not heard. The caller will not hear it any more.
-    pub(super) fn take_awaiting(&mut self) -> Option<Stages> {
-        self.awaiting.pop_front()
+    /// Takes out the turns whose answers were not heard, oldest first. The caller will not hear them any more.
+    pub(super) fn take_awaiting(&mut self) -> impl Iterator<Item = Stages> {
+        self.awaiting.drain(..)
     }
 
     fn mark(&mut self, stage: impl FnOnce(&mut Stages) -> &mut Option<CallTime>, at: CallTime) {
@@ -133,10 +134,10 @@ mod tests {
         recorder.answered(ms(900));
         recorder.audio_sent(TurnId(1), ms(901));
         assert_eq!(recorder.completed(|_| false), None);
-        assert_eq!(recorder.played(TurnId(2), ms(950)), None);
-        let told = recorder.played(TurnId(1), ms(950)).unwrap();
+        assert_eq!(recorder.played(FirstWord { turn: TurnId(2), heard_at: ms(950) }), None);
+        let told = recorder.played(FirstWord { turn: TurnId(1), heard_at: ms(950) }).unwrap();
         assert_eq!((told.speech_began, told.first_audio_played), (Some(ms(100)), Some(ms(950))));
-        assert_eq!(recorder.played(TurnId(1), ms(960)), None, "once");
+        assert_eq!(recorder.played(FirstWord { turn: TurnId(1), heard_at: ms(960) }), None, "once");
     }
 
     #[test]
@@ -180,7 +181,10 @@ mod tests {
         assert_eq!(recorder.take_unplayed(|_| true), None);
         recorder.audio_sent(TurnId(1), ms(500));
         assert_eq!(recorder.take_unplayed(|_| false).unwrap().turn, TurnId(2));
-        assert_eq!(recorder.played(TurnId(1), ms(510)).unwrap().first_audio_sent, Some(ms(500)));
+        assert_eq!(
+            recorder.played(FirstWord { turn: TurnId(1), heard_at: ms(510) }).unwrap().first_audio_sent,
+            Some(ms(500))
+        );
     }
 
     #[test]
@@ -195,6 +199,6 @@ mod tests {
             .map(|stages| stages.turn)
             .collect();
         assert_eq!(told, [TurnId(1), TurnId(2)]);
-        assert_eq!(std::iter::from_fn(|| recorder.take_awaiting()).count(), MAX_AWAITING_TURNS);
+        assert_eq!(recorder.take_awaiting().count(), MAX_AWAITING_TURNS);
     }
 }

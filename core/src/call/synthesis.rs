@@ -44,12 +44,13 @@ impl Call {
         let Some((open, unspoken)) = self.streams.open().zip(self.streams.take_unspoken()) else { return };
         let Unspoken { text, is_protected, fault } = unspoken;
         if text.is_empty() {
-            self.report(Report::PromptRefused { why: format!("{} cannot be played", fault.unwrap_or_default()) });
+            self.outputs
+                .report(Report::PromptRefused { why: format!("{} cannot be played", fault.unwrap_or_default()) });
             self.play_missing_answer_filler("unspoken");
             return;
         }
         let is_first = self.fillers.note_unspoken();
-        self.report(Report::AnswerWithoutAudio { turn: open.turn, fault, is_first });
+        self.outputs.report(Report::AnswerWithoutAudio { turn: open.turn, fault, is_first });
         self.cancel_fillers();
         for uri in requests(&text) {
             let prompt = Prompt { interruptible: !is_protected, ..Prompt::at(uri) };

@@ -15,10 +15,24 @@ use crate::report::Report;
 const MAX_WAITING_TOOL_RUNS: usize = 16;
 
 /// Tools that are running.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tools {
-    last: ToolsId,
+    next: ToolsId,
     running: VecDeque<Running>,
+}
+
+/// One request of the agent for tools.
+#[derive(Debug)]
+struct Running {
+    id: ToolsId,
+    turn: TurnId,
+    calls: Vec<ToolCall>,
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        Self { next: ToolsId(1), running: VecDeque::new() }
+    }
 }
 
 impl Tools {
@@ -30,14 +44,30 @@ impl Tools {
     pub(super) fn forget(&mut self) {
         self.running.clear();
     }
-}
 
-/// One request of the agent for tools.
-#[derive(Debug)]
-struct Running {
-    id: ToolsId,
-    turn: TurnId,
-    calls: Vec<ToolCall>,
+    /// Whether more may run.
+    fn have_room(&self) -> bool {
+        self.running.len() < MAX_WAITING_TOOL_RUNS
+    }
+
+    fn run(&mut self, turn: TurnId, calls: Vec<ToolCall>) -> ToolsId {
+        let id = self.next.take();
+        self.running.push_back(Running { id, turn, calls });
+        id
+    }
+
+    /// They ran: each has a result or a sentence that says why not. `None` if nobody waits for the results.
+    fn ran(
+        &mut self,
+        id: ToolsId,
+        results: Vec<Result<Map<String, Value>, String>>,
+    ) -> Option<(TurnId, Vec<ToolResult>)> {
+        let place = self.running.iter().position(|running| running.id == id)?;
+        let Running { turn, calls, .. } = self.running.remove(place)?;
+        let results = results.into_iter().chain(std::iter::repeat_with(|| Err("the tool has no result".to_owned())));
+        let outcomes = results.map(|result| result.map_or_else(ToolOutcome::Failed, ToolOutcome::Done));
+        Some((turn, calls.into_iter().zip(outcomes).map(|(call, outcome)| ToolResult { call, outcome }).collect()))
+    }
 }
 
 impl Call {
@@ -46,14 +76,15 @@ impl Call {
             return;
         }
         self.streams.note_tool_calls();
-        let has_room = self.tools.running.len() < MAX_WAITING_TOOL_RUNS;
-        if self.config.has_tools && has_room {
-            let id = self.tools.last.next();
-            self.tools.last = id;
-            self.tools.running.push_back(Running { id, turn, calls: calls.clone() });
-            self.outputs.push_back(Output::RunTools(id, calls));
+        if self.config.has_tools && self.tools.have_room() {
+            let id = self.tools.run(turn, calls.clone());
+            self.outputs.add(Output::RunTools(id, calls));
         } else {
-            self.refuse_tools(turn, calls);
+            for call in &calls {
+                self.outputs.report(Report::ToolRefused { turn, tool: call.tool.clone() });
+            }
+            let refused = calls.into_iter().map(|call| ToolResult { call, outcome: ToolOutcome::Refused });
+            self.queue_tool_results(turn, refused.collect());
         }
     }
 
@@ -62,46 +93,25 @@ impl Call {
         self.streams.waits_for_tools() && self.tools.are_running()
     }
 
-    fn refuse_tools(&mut self, turn: TurnId, calls: Vec<ToolCall>) {
-        for call in &calls {
-            self.report(Report::ToolRefused { turn, tool: call.tool.clone() });
-        }
-        let refused = calls.into_iter().map(|call| ToolResult { call, outcome: ToolOutcome::Refused });
-        self.queue_tool_results(turn, refused.collect());
-    }
-
     fn queue_tool_results(&mut self, turn: TurnId, results: Vec<ToolResult>) {
         let mut all_fit = true;
         for results in self.streams.tool_inputs(results) {
             all_fit &= self.inputs.add_tool_results(results);
         }
         if !all_fit {
-            self.report(Report::ToolResultsDropped { turn });
+            self.outputs.report(Report::ToolResultsDropped { turn });
         }
     }
 
-    /// The tools ran: each has a result or a sentence that says why not. We ignore results that nobody waits for.
+    /// The tools ran. We ignore results that nobody waits for.
     pub(super) fn on_tools_run(&mut self, id: ToolsId, results: Vec<Result<Map<String, Value>, String>>) {
-        let Some(place) = self.tools.running.iter().position(|running| running.id == id) else { return };
-        let Some(Running { turn, calls, .. }) = self.tools.running.remove(place) else { return };
-        if !self.lifecycle.is_active() {
-            return;
-        }
-        let results = results.into_iter().chain(std::iter::repeat_with(|| Err("the tool has no result".to_owned())));
-        let results: Vec<ToolResult> = calls
-            .into_iter()
-            .zip(results)
-            .map(|(call, result)| ToolResult {
-                call,
-                outcome: result.map_or_else(ToolOutcome::Failed, ToolOutcome::Done),
-            })
-            .collect();
+        let Some((turn, results)) = self.tools.ran(id, results).filter(|_| self.lifecycle.is_active()) else { return };
         for ToolResult { call, outcome } in &results {
             let fault = match outcome {
                 ToolOutcome::Failed(why) => Some(why.clone()),
                 ToolOutcome::Done(_) | ToolOutcome::Refused => None,
             };
-            self.report(Report::ToolRun { turn, tool: call.tool.clone(), fault });
+            self.outputs.report(Report::ToolRun { turn, tool: call.tool.clone(), fault });
         }
         self.queue_tool_results(turn, results);
     }

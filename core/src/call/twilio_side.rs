@@ -2,10 +2,10 @@
 
 use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
 use crate::audio::BYTES_PER_MS;
+use crate::call::Call;
 use crate::call::lifecycle::Lifecycle;
 use crate::call::streams::{AtLimit, Rotation};
 use crate::call::timer::Timer;
-use crate::call::{Call, Output};
 use crate::error::{InputError, PeerFault};
 use crate::ids::{CallSid, MarkName, StreamSid};
 use crate::report::{BargeInBy, CloseReason, EndFoundBy, Report};
@@ -26,7 +26,7 @@ impl Call {
             Inbound::Start(start) => self.on_start(*start)?,
             Inbound::Stop => self.close(CloseReason::Stop),
             Inbound::Unknown { event } => {
-                self.report(Report::UnknownEvent { event: event.chars().take(EVENT_NAME_CHARS).collect() });
+                self.outputs.report(Report::UnknownEvent { event: event.chars().take(EVENT_NAME_CHARS).collect() });
             }
             Inbound::Media(_) | Inbound::Mark { .. } | Inbound::Dtmf(_) if !is_started => {
                 return Err(PeerFault::BeforeStart.into());
@@ -76,15 +76,19 @@ impl Call {
             self.caller.audio.ignore(&self.frame);
             return;
         }
-        self.withhold();
+        // A recogniser that cannot be told of a prompt without barge-in gets silence while it plays. Otherwise what the
+        // caller says meanwhile would be the next turn.
+        if !self.config.knows_prompts && self.playback.is_protected() {
+            self.caller.audio.withhold(&mut self.frame);
+        }
         self.caller.voice.push(self.caller.audio.received(), &self.frame);
         if self.playback.is_playing() || self.caller.voice.is_speaking() {
             self.guard.echo.add_frame(self.caller.audio.received(), &self.frame);
         }
-        self.note_voice(self.caller.audio.received());
+        self.end_rules.note_voice(&self.caller.voice, self.caller.audio.received(), self.now);
         let dropped = self.caller.audio.push(&self.frame);
         if dropped > 0 {
-            self.report(Report::AudioDropped { ms: dropped / BYTES_PER_MS as u64 });
+            self.outputs.report(Report::AudioDropped { ms: dropped / BYTES_PER_MS as u64 });
         }
         // Before the write, because what a stream gets in its last moment may not arrive.
         self.rotate();
@@ -105,19 +109,11 @@ impl Call {
         }
     }
 
-    /// Replaces the caller's audio by silence while a prompt without barge-in plays, if the recogniser cannot be told
-    /// of it. Otherwise what the caller says during the prompt would be the next turn.
-    fn withhold(&mut self) {
-        if !self.config.knows_prompts && self.playback.is_protected() {
-            self.caller.audio.withhold(&mut self.frame);
-        }
-    }
-
     /// Writes all audio that no stream has had to the listening stream.
     pub(super) fn write_audio(&mut self) {
         let Some((open, heard)) = self.streams.listening() else { return };
         while let Some(audio) = self.caller.audio.take_unwritten(MAX_AUDIO_BYTES) {
-            self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Audio(audio)));
+            self.outputs.agent(open.stream, AgentCommand::Audio(audio));
         }
         self.caller.wrote(heard, self.now);
         self.tell_speech(self.caller.is_in_speech());
@@ -126,7 +122,7 @@ impl Call {
     /// Tells the stream whether the caller speaks, if it does not know.
     pub(super) fn tell_speech(&mut self, speaks: bool) {
         if let Some(stream) = self.streams.note_speech(speaks) {
-            self.outputs.push_back(Output::Agent(stream, AgentCommand::CallerSpeaks(speaks)));
+            self.outputs.agent(stream, AgentCommand::CallerSpeaks(speaks));
         }
     }
 
@@ -146,7 +142,7 @@ impl Call {
             is_last_moment: audio_ms >= limit.saturating_sub(LAST_MOMENT_MS),
         });
         if rotation != Rotation::GoOn {
-            self.report(Report::Rotated { turn: open.turn, in_speech });
+            self.outputs.report(Report::Rotated { turn: open.turn, in_speech });
         }
         match rotation {
             Rotation::GoOn => {}

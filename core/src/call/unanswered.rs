@@ -15,11 +15,6 @@ pub(super) enum Asked {
 }
 
 impl Call {
-    /// The agent has said something.
-    pub(super) fn note_something_said(&mut self) {
-        self.asked = Asked::Once;
-    }
-
     /// Whether the agent may get the same words once more.
     pub(super) fn may_ask_again(&self) -> bool {
         self.lifecycle.is_active() && self.asked == Asked::Once && self.config.retry.answering_turn
@@ -32,7 +27,7 @@ impl Call {
             return false;
         }
         let asks_again = self.may_ask_again();
-        self.report(Report::TurnUnanswered { turn, asks_again });
+        self.outputs.report(Report::TurnUnanswered { turn, asks_again });
         if asks_again {
             self.asked = Asked::Again;
         } else {

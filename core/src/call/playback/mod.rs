@@ -366,9 +366,7 @@ impl Playback {
 
     /// The number of the call's next fetch, whoever needs it.
     pub(super) fn new_fetch(&mut self) -> FetchId {
-        let id = self.next_fetch;
-        self.next_fetch = id.next();
-        id
+        self.next_fetch.take()
     }
 
     fn fetch(&mut self, uri: String, kind: Kind, moment: Moment) {
