@@ -5,6 +5,7 @@ use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcri
 use crate::audio::BYTES_PER_MS;
 use crate::call::prompt_guard::Source;
 use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
+use crate::call::utterance::{TurnAudio, Utterance};
 use crate::call::{Call, Timer};
 use crate::ids::{StreamId, TurnId};
 use crate::report::{BargeInBy, EndFoundBy, Report};
@@ -83,15 +84,6 @@ impl Call {
         }
     }
 
-    /// The agent gets the caller's words again. Where they are a turn of their own, they go before what waits: digits that
-    /// he pressed after them.
-    pub(super) fn hear_words_first(&mut self) {
-        let waits = self.inputs.first().is_some_and(|first| *first != TurnInput::Audio);
-        if waits && self.streams.can_begin_with(&TurnInput::Audio) {
-            self.inputs.add_first(TurnInput::Audio);
-        }
-    }
-
     /// How long the prompt still plays, for the agent's recogniser. Audio that waited for the stream comes first in it,
     /// so the prompt ends that much later in the stream's own time. If speech waits already, the recogniser must hear
     /// it, so nothing is protected. That speech does not cut the prompt anyway.
@@ -105,7 +97,7 @@ impl Call {
     }
 
     fn on_transcript(&mut self, turn: TurnId, transcript: &Transcript) {
-        if self.note_transcript(turn, transcript) == Source::Echo {
+        if self.hear(turn, transcript, Utterance::add) == Source::Echo {
             let text = transcript.text.clone();
             return self.outputs.report(Report::Transcript { turn, text, is_final: transcript.is_final });
         }
@@ -129,36 +121,25 @@ impl Call {
         }
     }
 
-    /// Adds a transcript to the open turn's utterance, unless it is echo. Returns whose words it is.
-    pub(super) fn note_transcript(&mut self, turn: TurnId, transcript: &Transcript) -> Source {
-        let Some(audio) = self.streams.heard().map(|heard| self.caller.audio_of(heard, self.now)) else {
-            return Source::Nothing;
-        };
+    /// Words were understood. `add` makes them a part of the open turn's utterance, unless they are echo. Returns whose
+    /// they are.
+    pub(super) fn hear(
+        &mut self,
+        turn: TurnId,
+        transcript: &Transcript,
+        add: fn(&mut Utterance, &Transcript, TurnAudio, u8),
+    ) -> Source {
+        let Some(heard) = self.streams.heard() else { return Source::Nothing };
+        let audio = self.caller.audio_of(heard, self.now);
         self.caller.note_understood(transcript);
         let source = self.judge(turn, transcript, audio);
-        if source == Source::Echo {
-            return source;
+        if source != Source::Echo
+            && let Some(heard) = self.streams.heard_mut()
+        {
+            add(&mut heard.utterance, transcript, audio, self.config.barge_in.min_confidence);
+            self.note_onset(source);
         }
-        let min_confidence = self.config.barge_in.min_confidence;
-        let Some(heard) = self.streams.heard_mut() else { return source };
-        heard.utterance.add(transcript, audio, min_confidence);
-        self.note_onset(source);
         source
-    }
-
-    /// The agent's answer says what the caller said.
-    pub(super) fn settle_transcript(&mut self, turn: TurnId, text: &str) {
-        let Some(audio) = self.streams.heard().map(|heard| self.caller.audio_of(heard, self.now)) else { return };
-        let transcript = Transcript { text: text.to_owned(), is_final: true, ..Transcript::default() };
-        self.caller.note_understood(&transcript);
-        let source = self.judge(turn, &transcript, audio);
-        if source == Source::Echo {
-            return;
-        }
-        let min_confidence = self.config.barge_in.min_confidence;
-        let Some(heard) = self.streams.heard_mut() else { return };
-        heard.utterance.settle(text, audio, min_confidence);
-        self.note_onset(source);
     }
 
     fn note_onset(&mut self, source: Source) {
@@ -262,7 +243,7 @@ impl Call {
 
     fn on_stream_ended(&mut self) {
         match self.streams.ended(self.lifecycle.is_ending()) {
-            StreamEnd::Complete => self.complete_turn(),
+            StreamEnd::Complete => self.close_turn(Some(AgentCommand::Done)),
             StreamEnd::Replaced => self.on_replaced(),
             StreamEnd::WithoutAnswer => {
                 let message = "the agent closed the stream too early".to_owned();
@@ -275,7 +256,7 @@ impl Call {
     /// A deadline of the open stream has passed.
     pub(super) fn on_stream_late(&mut self) {
         match self.streams.late() {
-            Late::Settled => self.complete_turn(),
+            Late::Settled => self.close_turn(Some(AgentCommand::Done)),
             Late::Replace => self.replace_stream(),
             Late::NotEnded => {
                 self.requeue_unanswered();
@@ -287,11 +268,6 @@ impl Call {
             }
             Late::FirstInput(..) | Late::NoAnswer => self.give_up_stream("no answer came in time"),
         }
-    }
-
-    /// The answer is complete. The next turn may open.
-    pub(super) fn complete_turn(&mut self) {
-        self.close_turn(Some(AgentCommand::Done));
     }
 
     /// Closes the turn with what came of the answer. `last` is the stream's last command, if it has not had one.
@@ -310,7 +286,7 @@ impl Call {
         match closed.ask_again.filter(|_| self.on_unanswered(turn)) {
             Some(TurnInput::Audio) => {
                 self.caller.audio.rewind();
-                self.hear_words_first();
+                self.inputs.hear_words_first(&*self.streams);
             }
             words => {
                 self.caller.audio.forget_written();

@@ -1,12 +1,13 @@
 //! What an answer of the agent does to a call.
 
-use serde_json::{Map, Value};
-
-use crate::agent::{AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transfer};
+use crate::agent::{
+    AgentCommand, AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transcript, Transfer,
+};
 use crate::call::lifecycle::Ending;
 use crate::call::streams::{AfterPart, Earlier};
 use crate::call::synthesis::remove_unplayable;
 use crate::call::unanswered::Asked;
+use crate::call::utterance::Utterance;
 use crate::call::{Call, Timer};
 use crate::call_facts::{DIAL_ERROR_MESSAGE, DIAL_STATUS};
 use crate::config::StreamShape;
@@ -89,7 +90,7 @@ impl Call {
             AfterPart::Wait => {}
             AfterPart::FinishPlaying => self.finish_playing(),
             AfterPart::TurnOver => self.turn_over(),
-            AfterPart::Complete => self.complete_turn(),
+            AfterPart::Complete => self.close_turn(Some(AgentCommand::Done)),
         }
     }
 
@@ -119,7 +120,8 @@ impl Call {
         if self.streams.heard().is_none() {
             answer.query_text.clear();
         } else if !answer.query_text.is_empty() {
-            self.settle_transcript(turn, &answer.query_text);
+            let text = answer.query_text.clone();
+            self.hear(turn, &Transcript { text, is_final: true, ..Transcript::default() }, Utterance::settle);
             self.check_barge_in(BargeInBy::Speech, Some(turn));
         }
     }
@@ -138,41 +140,47 @@ impl Call {
         }
         for payload in std::mem::take(&mut answer.payloads) {
             match payload::actions(&payload) {
-                Ok(actions) => actions.into_iter().for_each(|action| self.act(id, action, answer)),
+                Ok(actions) => {
+                    for action in actions {
+                        if let Err(why) = self.act(action, answer) {
+                            self.outputs.report(Report::PayloadRefused { turn: id, why });
+                        }
+                    }
+                }
                 Err(why) => self.outputs.report(Report::PayloadRefused { turn: id, why }),
             }
             self.outputs.report(Report::Payload { turn: id, payload });
         }
     }
 
-    fn act(&mut self, turn: TurnId, action: Action, answer: &mut Answer) {
+    /// Does what a payload asks, or says why not.
+    fn act(&mut self, action: Action, answer: &mut Answer) -> Result<(), String> {
         let is_taken = self.config.turn_data == TurnData::EachTurn;
         match action {
             Action::Page(page) if is_taken => self.inputs.page = Some(page),
-            Action::EndUser(more) if is_taken => self.add_end_user(turn, &more),
+            // It goes with every turn, so its size has a limit.
+            Action::EndUser(more) if is_taken => {
+                if !add_parameters(&mut self.inputs.end_user, &more) {
+                    let max_kib = MAX_PARAMETER_BYTES >> 10;
+                    return Err(format!(
+                        "\"{KEY}.endUserMetadata\" adds up to more than {max_kib} KiB: a part of it was left out"
+                    ));
+                }
+            }
             Action::Page(_) | Action::EndUser(_) => {
-                let why = format!("only an agent of Dialogflow CX takes \"{KEY}.page\" and \"{KEY}.endUserMetadata\"");
-                self.outputs.report(Report::PayloadRefused { turn, why });
+                return Err(format!(
+                    "only an agent of Dialogflow CX takes \"{KEY}.page\" and \"{KEY}.endUserMetadata\""
+                ));
             }
             Action::End(end) => answer.end = Some(answer.end.take().filter(|own| !own.is_plain()).unwrap_or(end)),
             Action::Play(prompt) => answer.prompts.push(prompt),
             Action::Protect => self.streams.protect_answer(),
             Action::EndUtterance(rule) if self.config.shape == StreamShape::PerTurn => self.end_rules.set_by_page(rule),
             Action::EndUtterance(_) => {
-                let why = format!("a CES app ends each utterance itself, so it has no \"{KEY}.endOfUtterance\"");
-                self.outputs.report(Report::PayloadRefused { turn, why });
+                return Err(format!("a CES app ends each utterance itself, so it has no \"{KEY}.endOfUtterance\""));
             }
         }
-    }
-
-    /// The caller's metadata goes with every turn, so its size has a limit.
-    fn add_end_user(&mut self, turn: TurnId, more: &Map<String, Value>) {
-        if !add_parameters(&mut self.inputs.end_user, more) {
-            let max_kib = MAX_PARAMETER_BYTES >> 10;
-            let why =
-                format!("\"{KEY}.endUserMetadata\" adds up to more than {max_kib} KiB: a part of it was left out");
-            self.outputs.report(Report::PayloadRefused { turn, why });
-        }
+        Ok(())
     }
 
     /// The agent's part is over. If Twilio cannot dial its address, the conversation goes on as after a transfer that

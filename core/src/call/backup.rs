@@ -5,7 +5,6 @@
 //! parameters. It greets the caller only if nobody has. A call has one backup; if that fails too, the call gets its
 //! fallback.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::agent::TurnInput;
@@ -13,35 +12,17 @@ use crate::call::end_of_utterance::EndRules;
 use crate::call::inputs::AgentInputs;
 use crate::call::lifecycle::Ending;
 use crate::call::retry::FailureStreak;
+use crate::call::standby::Standby;
 use crate::call::streams::streams;
 use crate::call::unanswered::Asked;
 use crate::call::{Call, Output, Timer};
-use crate::call_facts::ToldFacts;
+
 use crate::carried::StandIn;
 use crate::config::{CallConfig, StartingInput};
 use crate::report::Report;
 use crate::time::CallTime;
 
-/// The backup of a call whose agent still has it.
-#[derive(Debug)]
-pub(super) struct Standby {
-    /// When the media stream began: the limit of the call counts from there.
-    began: CallTime,
-    /// What it gets of the media stream's start.
-    inputs: AgentInputs,
-    told: ToldFacts,
-}
-
 impl Call {
-    /// The call has started with these parameters, which a backup needs too.
-    pub(super) fn prepare_backup(&mut self, custom: &BTreeMap<String, String>) {
-        let Some(config) = self.config.backup.as_deref() else { return };
-        let told = ToldFacts::new(&self.facts, &config.call_parameters, config.parameter_names);
-        let mut inputs = AgentInputs::new(config);
-        inputs.start(&self.facts, &told, custom);
-        self.standby = Some(Box::new(Standby { began: self.now, inputs, told }));
-    }
-
     /// The agent cannot be had. No stream is open, and what it has not answered is queued.
     pub(super) fn on_agent_lost(&mut self) {
         let standby = self.standby.take().filter(|_| self.lifecycle.is_active());
@@ -91,7 +72,7 @@ impl Call {
             }
         }
         if words_first {
-            self.hear_words_first();
+            self.inputs.hear_words_first(&*self.streams);
         }
     }
 

@@ -10,7 +10,6 @@
 
 use crate::agent::{Digits, DigitsForm, DtmfRules};
 use crate::audio::Position;
-use crate::call::streams::Heard;
 use crate::call::{Call, Timer};
 use crate::config::DtmfConfig;
 use crate::report::{BargeInBy, EndFoundBy, Report};
@@ -61,6 +60,11 @@ impl DigitCollector {
     /// Nothing more comes. Returns the digits that came.
     pub(super) fn take_rest(&mut self) -> Option<Digits> {
         (!self.is_empty()).then(|| self.take())
+    }
+
+    /// What is heard from here on may be the last digits' tones.
+    pub(super) fn tones_from(&self) -> Position {
+        self.began.saturating_sub(TONE)
     }
 
     fn press(&mut self, digit: char, finish_digit: Option<char>, max_digits: u32, position: Position) -> Pressed {
@@ -132,7 +136,7 @@ impl Call {
             return;
         }
         self.outputs.report(Report::DigitsComplete { count });
-        self.end_listening(self.digits.began.saturating_sub(TONE));
+        self.end_listening(self.digits.tones_from());
     }
 
     /// A text of the caller's. It is a turn of its own, as digits are, and cuts no prompt.
@@ -150,7 +154,7 @@ impl Call {
             if self.timers.is_set(Timer::Retry)
                 && self.guard.spoke_between(&self.caller, self.caller.audio.written(), before)
             {
-                self.hear_words_first();
+                self.inputs.hear_words_first(&*self.streams);
             }
             return;
         };
@@ -159,12 +163,6 @@ impl Call {
         } else if !self.caller.voice.is_speaking() {
             self.end_utterance(EndFoundBy::Digits);
         }
-    }
-
-    /// Whether the caller said something in a turn before the last digits.
-    pub(super) fn spoke_before_digits(&self, heard: &Heard) -> bool {
-        !heard.utterance.is_empty()
-            || self.guard.spoke_between(&self.caller, heard.began, self.digits.began.saturating_sub(TONE))
     }
 }
 

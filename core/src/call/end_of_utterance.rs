@@ -328,7 +328,7 @@ mod tests {
     fn an_agent_that_asks_for_a_silence_gets_it_unless_the_page_says_otherwise() {
         let asks = Some(SpeechRules { end_ms: Some(3_000), no_speech_ms: None });
         let mut quick = EndRules::new(EndOfUtterance::Quick);
-        quick.set_agent(asks.clone());
+        quick.set_agent(asks);
         assert_eq!(quick.rule(), EndOfUtterance::After(3_000));
         let mut by_agent = EndRules::new(EndOfUtterance::Agent);
         by_agent.set_agent(asks);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Map, Value, json};
 
 use crate::agent::{Digits, DigitsForm, TurnInput};
+use crate::call::streams::{AgentStreams, Broken};
 use crate::call_facts::{CallFacts, PARAMETER_PREFIX, ToldFacts, fact_of};
 use crate::carried::Opening;
 use crate::config::{CallConfig, StartingInput};
@@ -227,8 +228,23 @@ impl AgentInputs {
         has_room
     }
 
-    /// Adds inputs that another stream got and did not answer. They go before all but results of tools.
-    pub(super) fn requeue(&mut self, unanswered: Vec<TurnInput>) {
+    /// The agent gets the caller's words again. Where they are a turn of their own, they go before what waits: digits
+    /// that he pressed after them.
+    pub(super) fn hear_words_first(&mut self, streams: &dyn AgentStreams) {
+        let waits = self.queue.front().is_some_and(|first| *first != TurnInput::Audio);
+        if waits && streams.can_begin_with(&TurnInput::Audio) {
+            self.add_first(TurnInput::Audio);
+        }
+    }
+
+    /// Takes over what the stream got besides audio and has not answered, so that the next stream sends it. It goes
+    /// before all but results of tools.
+    pub(super) fn requeue(&mut self, broken: &mut Broken) {
+        let mut unanswered = std::mem::take(&mut broken.unanswered);
+        // The starting event is sent again. The starting text follows only if the agent does not answer it.
+        if !broken.has_part && self.is_starting_event(&broken.input) {
+            unanswered.retain(|input| !matches!(input, TurnInput::Text(_)));
+        }
         let at = self.tool_results();
         unanswered.into_iter().rev().for_each(|input| self.queue.insert(at, input));
     }

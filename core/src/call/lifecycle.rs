@@ -30,6 +30,7 @@ use crate::time::CallTime;
 use crate::twilio::Start;
 
 use super::no_input::Silence;
+use super::standby::Standby;
 
 /// How long we listen to the agent after its part has ended, in milliseconds. Without this limit, an answer or the
 /// noise in its audio could go on forever.
@@ -119,7 +120,7 @@ impl Call {
         self.facts = CallFacts::of(&call_sid, &start.account_sid, &custom);
         let told = ToldFacts::new(&self.facts, &self.config.call_parameters, self.config.parameter_names);
         self.inputs.start(&self.facts, &told, &custom);
-        self.prepare_backup(&custom);
+        self.standby = Standby::new(&self.config, &self.facts, &custom, self.now);
         self.outcome.told = told;
         self.outcome.caller_id = self.facts.caller_id();
         if self.config.busy.is_some() {

@@ -3,7 +3,9 @@
 
 use crate::audio::bytes;
 use crate::call::Call;
+use crate::call::caller::Caller;
 use crate::call::lifecycle::{Lifecycle, Migration};
+use crate::call::prompt_guard::PromptGuard;
 use crate::call::streams::Heard;
 use crate::report::CloseReason;
 
@@ -33,7 +35,7 @@ impl Call {
     /// Whether nobody speaks or has just spoken, nothing plays, no digits come, no tool runs and nothing waits for its answer.
     fn is_gap(&self) -> bool {
         let is_quiet = match self.streams.listening() {
-            Some((_, heard)) => heard.utterance.is_empty() && !self.may_have_spoken(heard),
+            Some((_, heard)) => heard.utterance.is_empty() && !may_have_spoken(heard, &self.caller, &self.guard),
             None => self.caller.audio.unwritten_ms() == 0,
         };
         is_quiet
@@ -44,12 +46,12 @@ impl Call {
             && self.digits.is_empty()
             && self.inputs.is_empty()
     }
+}
 
-    /// Whether a voice that the agent has neither understood nor answered may be the caller's.
-    fn may_have_spoken(&self, heard: &Heard) -> bool {
-        let now = self.caller.audio.received();
-        let unanswered = heard.began.max(self.caller.audio.kept_from());
-        let since = unanswered.max(now.saturating_sub(bytes(UNDERSTOOD_MS)));
-        self.caller.voice.end_since(since).is_some() && !self.guard.is_agents_voice(&self.caller, since, now)
-    }
+/// Whether a voice that the agent has neither understood nor answered may be the caller's.
+fn may_have_spoken(heard: &Heard, caller: &Caller, guard: &PromptGuard) -> bool {
+    let now = caller.audio.received();
+    let unanswered = heard.began.max(caller.audio.kept_from());
+    let since = unanswered.max(now.saturating_sub(bytes(UNDERSTOOD_MS)));
+    caller.voice.end_since(since).is_some() && !guard.is_agents_voice(caller, since, now)
 }

@@ -5,17 +5,19 @@
 //!
 //! `interface` is what goes into a call and what comes out of it.
 //!
-//! These modules hold one part each and know nothing of a call: `playback` what the caller hears, `caller_audio` the
-//! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the
-//! caller says in a turn, `echo` which words are the agent's own, `loudness` how loud both were, `stage_recorder` the
-//! times of a turn's stages, and `timer` the deadlines.
+//! These modules hold one part each and know nothing of a call: `playback` what the caller hears and where the agent
+//! speaks in it, `caller` what we hear of him (`caller_audio` the audio that waits for a stream or may be sent again,
+//! `speech_in_flight` what a stream no longer heard), `inputs` what else the agent gets, `utterance` what the caller says
+//! in a turn, `echo` which words are the agent's own, `loudness` how loud both were, `past_turns` what was said so far,
+//! `standby` what a backup needs, `stage_recorder` the times of a turn's stages, `timer` the deadlines, and `outputs`
+//! what the driver must do.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
-//! `answer` the agent's answers, `end_of_utterance` when the caller has finished, `speech_in_flight` what a stream no
-//! longer heard, `barge_in` barge-in, `prompt_guard` which words do not interrupt, `dtmf` the digits, `no_input`
-//! silence, `tools` the tools that the agent asks for, `fillers` what the caller hears while he waits, `synthesis`
-//! answers without audio, `retry` failures, `replacement` streams that another one carries on, `unanswered` words to
-//! which nothing came, `backup` another agent in place of one that cannot be had, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! `answer` the agent's answers, `end_of_utterance` when the caller has finished, `barge_in` barge-in, `prompt_guard`
+//! which words do not interrupt, `dtmf` the digits, `no_input` silence, `tools` the tools that the agent asks for,
+//! `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures, `replacement`
+//! streams that another one carries on, `unanswered` words to which nothing came, `backup` another agent in place of one
+//! that cannot be had, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod answer;
@@ -41,6 +43,7 @@ mod replacement;
 mod retry;
 mod speech_in_flight;
 mod stage_recorder;
+mod standby;
 mod stream_watchdog;
 mod streams;
 mod synthesis;
@@ -65,7 +68,6 @@ use crate::report::{CloseReason, Report};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
-use backup::Standby;
 use caller::Caller;
 use dtmf::DigitCollector;
 use end_of_utterance::EndRules;
@@ -79,6 +81,7 @@ use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use prompt_guard::PromptGuard;
 use retry::FailureStreak;
 use stage_recorder::StageRecorder;
+use standby::Standby;
 use streams::AgentStreams;
 use timer::Timers;
 use tools::Tools;
@@ -347,7 +350,7 @@ impl Call {
                 Timer::StartTimeout => self.close(CloseReason::NoStart),
                 Timer::FramesTimeout => self.on_frames_timeout(),
                 Timer::AnswerTimeout | Timer::AnswerSettled => self.on_stream_late(),
-                Timer::LastWordsTimeout => self.complete_turn(),
+                Timer::LastWordsTimeout => self.close_turn(Some(AgentCommand::Done)),
                 // The next stream waited for this timer; `advance` opens it.
                 Timer::Retry => {}
                 Timer::FetchTimeout => {

@@ -30,7 +30,7 @@ impl Call {
     /// has failed.
     pub(super) fn on_replaced(&mut self) {
         let Some(Broken { opened_at, is_answered, .. }) = self.requeue_unanswered() else { return };
-        self.complete_turn();
+        self.close_turn(Some(AgentCommand::Done));
         let is_short = self.now.ms_since(opened_at) < SHORT_STREAM_MS;
         if is_answered || !is_short || !self.lifecycle.is_active() {
             self.pace_streams(opened_at);
@@ -56,21 +56,11 @@ impl Call {
         self.caller.resend_speech(self.streams.has_unanswered_speech());
         let mut broken = self.streams.salvage()?;
         self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
-        self.requeue_inputs(&mut broken);
+        self.inputs.requeue(&mut broken);
         if !broken.has_part && !matches!(broken.input, TurnInput::Audio) {
             self.inputs.add_first(broken.input.clone());
         }
         Some(broken)
-    }
-
-    /// Queues what the stream got besides audio and has not answered, so that the next stream sends it.
-    pub(super) fn requeue_inputs(&mut self, broken: &mut Broken) {
-        let mut sent = std::mem::take(&mut broken.unanswered);
-        // The starting event is sent again. The starting text follows only if the agent does not answer it.
-        if !broken.has_part && self.inputs.is_starting_event(&broken.input) {
-            sent.retain(|input| !matches!(input, TurnInput::Text(_)));
-        }
-        self.inputs.requeue(sent);
     }
 
     /// The agent has finished its answer. Its stream stays open.

@@ -125,7 +125,7 @@ impl Call {
     /// sent again.
     fn answer_broke_off(&mut self, mut broken: Broken, fault: AgentFault, last: Option<AgentCommand>) {
         let again_ms = self.caller.resend_speech(self.streams.has_unanswered_speech()) / BYTES_PER_MS as u64;
-        self.requeue_inputs(&mut broken);
+        self.inputs.requeue(&mut broken);
         self.outputs.report(Report::TurnFailed { turn: broken.turn, fault, retry_in_ms: None, again_ms });
         self.close_turn(last);
         self.pace_streams(broken.opened_at);
@@ -144,9 +144,13 @@ impl Call {
         }
         let may_repeat = broken.was_listening || self.config.retry.answering_turn || !is_audio;
         if may_repeat {
-            self.requeue_inputs(&mut broken);
+            self.inputs.requeue(&mut broken);
         }
-        let is_spoken = is_audio && self.streams.heard().is_some_and(|heard| self.spoke_before_digits(heard));
+        let is_spoken = is_audio
+            && self.streams.heard().is_some_and(|heard| {
+                !heard.utterance.is_empty()
+                    || self.guard.spoke_between(&self.caller, heard.began, self.digits.tones_from())
+            });
         self.streams.cancel();
         self.timers.stop(Timer::Thinking);
         // Google does not document whether an agent refuses an event that it does not know (CES).
@@ -168,7 +172,7 @@ impl Call {
         }
         let again = if may_repeat && had_audio { self.caller.audio.rewind() } else { 0 };
         if is_spoken && again > 0 {
-            self.hear_words_first();
+            self.inputs.hear_words_first(&*self.streams);
         }
         self.caller.audio.forget_written();
         self.outputs.report(Report::TurnFailed {

@@ -110,10 +110,9 @@ impl Utterance {
     }
 
     /// What the agent's answer says that the caller said. It replaces all transcripts.
-    pub(super) fn settle(&mut self, text: &str, audio: TurnAudio, min_confidence: u8) {
+    pub(super) fn settle(&mut self, said: &Transcript, audio: TurnAudio, min_confidence: u8) {
         self.final_bytes = 0;
-        let confidence = self.confidence;
-        let all = Transcript { text: text.to_owned(), is_final: true, confidence, ..Transcript::default() };
+        let all = Transcript { is_final: true, confidence: self.confidence, ..said.clone() };
         self.add(&all, audio, min_confidence);
     }
 
@@ -221,7 +220,7 @@ mod tests {
             utterance.add(&Transcript { is_final, ..transcript(text) }, audio, 0);
             assert_eq!((utterance.text(), utterance.is_final()), (all, is_final));
         }
-        utterance.settle("2 loaves", audio, 0);
+        utterance.settle(&transcript("2 loaves"), audio, 0);
         assert_eq!((utterance.text(), utterance.is_final()), ("2 loaves", true));
     }
 

@@ -51,9 +51,8 @@ impl Played {
     }
 
     fn marks(&self) -> Vec<MarkName> {
-        let mark = |output: &PlaybackOutput| match output {
-            PlaybackOutput::Twilio(TwilioMessage::Mark(name)) => Some(*name),
-            _ => None,
+        let mark = |output: &PlaybackOutput| {
+            if let PlaybackOutput::Twilio(TwilioMessage::Mark(name)) = output { Some(*name) } else { None }
         };
         self.outputs.iter().filter_map(mark).collect()
     }

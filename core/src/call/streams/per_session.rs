@@ -59,9 +59,6 @@ const MAX_LEAD_MS: u64 = 10_000;
 /// The shortest time between two streams, in milliseconds, if a server ends them at once.
 const MIN_STREAM_MS: u64 = 250;
 
-/// How many unanswered digits and texts we keep for the next stream.
-const MAX_UNANSWERED_INPUTS: usize = 32;
-
 /// The stream of an agent that takes turn after turn in a stream.
 #[derive(Debug, Default)]
 pub(super) enum PerSession {
@@ -242,14 +239,8 @@ impl AgentStreams for PerSession {
         if is_question {
             self.await_answer(now, due);
         }
-        let Some(stream) = self.stream_mut() else { return false };
-        // The caller would have to repeat digits and texts, and an agent waits for the results of its tools.
-        let is_repeated = matches!(input, TurnInput::Digits(..) | TurnInput::Text(_) | TurnInput::ToolResults(_));
-        if is_repeated && stream.unanswered.len() < MAX_UNANSWERED_INPUTS {
-            stream.unanswered.push(input.clone());
-        }
-        if matches!(input, TurnInput::ToolResults(_)) && stream.tools == Tools::Unused {
-            stream.tools = Tools::Foreign;
+        if let Some(stream) = self.stream_mut() {
+            stream.note_input(input);
         }
         is_question
     }
@@ -282,12 +273,7 @@ impl AgentStreams for PerSession {
         stream.parameters.clear();
         stream.wait.part_came();
         let earlier = stream.turn.answer.note(answer, stream.turn.asked_at, now);
-        if earlier.is_input_answered {
-            stream.unanswered.clear();
-        } else if !answer.is_empty() || answer.part == AnswerPart::Final {
-            // The agent asks for tools in the middle of an answer, and goes on with it when it has the results.
-            stream.unanswered.retain(|input| !matches!(input, TurnInput::ToolResults(_)));
-        }
+        stream.note_answered(answer, earlier);
         Some(earlier)
     }
 

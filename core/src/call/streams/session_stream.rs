@@ -2,17 +2,20 @@
 
 use serde_json::{Map, Value};
 
-use crate::agent::{Intent, TurnInput};
+use crate::agent::{Answer, AnswerPart, Intent, TurnInput};
 use crate::audio::Position;
 use crate::ids::{StreamId, TurnId};
 use crate::report::Report;
 use crate::time::CallTime;
 
 use super::OpenStream;
-use super::answer_parts::AnswerParts;
+use super::answer_parts::{AnswerParts, Earlier};
 use super::heard::Heard;
 use super::said::Said;
 use super::wait::Wait;
+
+/// How many unanswered inputs we keep for the next stream.
+const MAX_UNANSWERED_INPUTS: usize = 32;
 
 /// What a stream is in all states.
 #[derive(Debug)]
@@ -94,6 +97,28 @@ impl Turn {
 impl Stream {
     pub(super) fn open(&self) -> OpenStream {
         OpenStream { stream: self.id, turn: self.turn.id }
+    }
+
+    /// It got an input in between its audio.
+    pub(super) fn note_input(&mut self, input: &TurnInput) {
+        // The caller would have to repeat digits and texts, and an agent waits for the results of its tools.
+        let is_repeated = matches!(input, TurnInput::Digits(..) | TurnInput::Text(_) | TurnInput::ToolResults(_));
+        if is_repeated && self.unanswered.len() < MAX_UNANSWERED_INPUTS {
+            self.unanswered.push(input.clone());
+        }
+        if matches!(input, TurnInput::ToolResults(_)) && self.tools == Tools::Unused {
+            self.tools = Tools::Foreign;
+        }
+    }
+
+    /// A part of an answer came. The agent asks for tools in the middle of one, and goes on with it when it has the
+    /// results.
+    pub(super) fn note_answered(&mut self, answer: &Answer, earlier: Earlier) {
+        if earlier.is_input_answered {
+            self.unanswered.clear();
+        } else if !answer.is_empty() || answer.part == AnswerPart::Final {
+            self.unanswered.retain(|input| !matches!(input, TurnInput::ToolResults(_)));
+        }
     }
 
     /// What the caller said in this turn, if the agent has answered nothing.
