@@ -42,6 +42,9 @@ pub enum AgentCommand {
 /// The most audio in one [`AgentCommand::Audio`], in bytes: two seconds. Cloud Speech takes at most 25 kB in a message.
 pub const MAX_AUDIO_BYTES: usize = 16_000;
 
+/// The longest text that an agent takes, in characters (ES `TextInput.text`; CX does not document a limit).
+pub const MAX_TEXT_CHARS: usize = 256;
+
 /// How a turn begins.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnStart {

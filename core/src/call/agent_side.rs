@@ -42,21 +42,10 @@ impl Call {
         let is_told_of_prompts = listens && self.streams.is_told_of_prompts();
         self.outputs.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms, resent_ms });
         self.stage_recorder.opened(ids.turn, input.kind(), self.now);
-        let past_turns = self.past_turns.bring();
-        let page = self.inputs.page.clone();
-        if past_turns.is_some() || page.is_some() {
-            self.inputs.resend_parameters(&self.outcome.parameters);
-        }
         let start = TurnStart {
-            input: input.clone(),
-            parameters: std::mem::take(&mut self.inputs.parameters),
-            known_parameters: self.inputs.known_parameters.clone(),
-            payload: self.inputs.payload.clone(),
-            end_user: self.inputs.end_user.clone(),
-            page,
-            past_turns: past_turns.unwrap_or_default(),
             barge_in: is_told_of_prompts.then(|| self.barge_in_window(waited_ms)).flatten(),
             agent_ends: self.end_rules.rule().agent_may_end(),
+            ..self.inputs.turn_start(input.clone(), self.past_turns.bring(), &self.outcome.parameters)
         };
         let opened = self.streams.opens(Opening {
             ids,
@@ -168,8 +157,8 @@ impl Call {
         let spoken = self.is_spoken(turn, heard);
         let listened_ms = (self.caller.audio.written() - heard.began) / BYTES_PER_MS as u64;
         self.note_whole_utterance(turn);
-        // A recogniser that cannot be told of prompts may have spent most of its wait for speech on one. Then its timeout
-        // came too early: the caller needs time to answer after the prompt.
+        // A recogniser that cannot be told of prompts may have spent most of its wait for speech on one. Then its
+        // timeout came too early: the caller needs time to answer after the prompt.
         let is_too_early = !self.config.knows_prompts && 2 * self.silence.ms(self.now) < listened_ms;
         let is_beside_prompt = self.playback.is_playing() || is_too_early;
         if !spoken && (is_beside_prompt || !self.digits.is_empty())
@@ -187,7 +176,9 @@ impl Call {
     /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice
     /// detector counts too.
     fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
-        let has_voice = self.guard.spoke_between(&self.caller, heard.began, self.caller.audio.received());
+        let has_voice = self.caller.voice.onset_since(heard.began).is_some();
+        let has_voice =
+            has_voice && !self.guard.is_agents_voice(&self.caller, heard.began, self.caller.audio.received());
         !self.guard.says_nothing(turn, &self.playback, self.now) && (!heard.utterance.is_empty() || has_voice)
     }
 

@@ -38,14 +38,38 @@ impl Call {
         self.caller.note_matched(answer.matched);
         let Some(earlier) = self.streams.note_answer(&answer, self.now) else { return };
         self.stage_recorder.answered(self.now);
-        self.understand(turn, &mut answer);
+        self.understand(turn, &mut answer, earlier);
+        self.take_data(turn, &mut answer, earlier);
+        self.act_on_payloads(turn, &mut answer);
+        let audio_ms = self.say(turn, &mut answer, earlier);
+        outcomes(turn, &answer).for_each(|report| self.outputs.report(report));
+        self.on_tool_calls(turn, std::mem::take(&mut answer.tool_calls));
+        match answer.end.take().map(dialable) {
+            Some(Ok(end)) => self.end(Ending::Agent(end)),
+            Some(Err(why)) => self.refuse_transfer(turn, &why),
+            None => {}
+        }
+        let is_ending = self.lifecycle.is_ending();
+        match self.streams.after_part(answer.part, audio_ms, is_ending, &self.config.timeouts, self.now) {
+            AfterPart::Wait => {}
+            AfterPart::FinishPlaying => self.finish_playing(),
+            AfterPart::TurnOver => self.turn_over(),
+            AfterPart::Complete => self.close_turn(Some(AgentCommand::Done)),
+        }
+    }
+
+    /// The agent's `query_text` is final. After digits it repeats the digits, and after our own events and texts it
+    /// repeats those, so we do not report it as the caller's speech.
+    fn understand(&mut self, turn: TurnId, answer: &mut Answer, earlier: Earlier) {
+        if self.streams.heard().is_none() {
+            answer.query_text.clear();
+        } else if !answer.query_text.is_empty() {
+            let text = answer.query_text.clone();
+            self.hear(turn, &Transcript { text, is_final: true, ..Transcript::default() }, Utterance::settle);
+            self.check_barge_in(BargeInBy::Speech, Some(turn));
+        }
         if earlier.is_nothing {
             self.note_whole_utterance(turn);
-        }
-        if matches!(self.config.dtmf.form, DigitsForm::Event(_)) {
-            // CX returns digits that went as an event parameter among the session's parameters. They are for the agent
-            // alone.
-            self.config.parameter_names.remove(&mut answer.parameters, DIGITS_PARAMETER);
         }
         // The input is answered, so the next stream need not send it again.
         if earlier.is_input_answered {
@@ -54,20 +78,34 @@ impl Call {
             }
             self.caller.audio.forget_written();
         }
-        if !self.outcome.update(&answer, self.streams.adds_parameters()) {
+    }
+
+    /// Takes what an answer says of the session, and the rules that it brings for what the caller does next.
+    fn take_data(&mut self, turn: TurnId, answer: &mut Answer, earlier: Earlier) {
+        if matches!(self.config.dtmf.form, DigitsForm::Event(_)) {
+            // CX returns digits that went as an event parameter among the session's parameters. They are for the agent
+            // alone.
+            self.config.parameter_names.remove(&mut answer.parameters, DIGITS_PARAMETER);
+        }
+        if !self.outcome.update(answer, self.streams.adds_parameters()) {
             self.outputs.report(Report::AnswerTruncated { turn });
         }
-        if answer.dtmf_rules.is_some() || answer.part != AnswerPart::Open || earlier.is_nothing {
+        // More of an open answer keeps the rules that came, unless it brings others.
+        let is_whole = answer.part != AnswerPart::Open || earlier.is_nothing;
+        if is_whole || answer.dtmf_rules.is_some() {
             self.digits.set_rules(answer.dtmf_rules.take());
         }
-        if answer.speech_rules.is_some() || answer.part != AnswerPart::Open || earlier.is_nothing {
+        if is_whole || answer.speech_rules.is_some() {
             self.end_rules.set_agent(answer.speech_rules.take());
         }
         if earlier.is_nothing {
             self.inputs.page = None;
         }
-        self.act_on_payloads(turn, &mut answer);
-        self.guard.note_prompt_text(turn, &answer);
+    }
+
+    /// Plays a part and reports it. Returns the length of its audio in milliseconds, as far as it is known.
+    fn say(&mut self, turn: TurnId, answer: &mut Answer, earlier: Earlier) -> u64 {
+        self.guard.note_prompt_text(turn, answer);
         let says_something = !answer.text.is_empty() || !answer.prompts.is_empty() || answer.end.is_some();
         if says_something {
             self.awaits_greeting = false;
@@ -79,23 +117,6 @@ impl Call {
         if !answer.prompts.is_empty() {
             self.cancel_fillers();
         }
-        let audio_ms = self.play_part(turn, &mut answer, earlier);
-        self.report_faults(turn, &answer);
-        self.on_tool_calls(turn, std::mem::take(&mut answer.tool_calls));
-        if let Some(end) = answer.end.take() {
-            self.on_agents_end(turn, end);
-        }
-        let is_ending = self.lifecycle.is_ending();
-        match self.streams.after_part(answer.part, audio_ms, is_ending, &self.config.timeouts, self.now) {
-            AfterPart::Wait => {}
-            AfterPart::FinishPlaying => self.finish_playing(),
-            AfterPart::TurnOver => self.turn_over(),
-            AfterPart::Complete => self.close_turn(Some(AgentCommand::Done)),
-        }
-    }
-
-    /// Plays a part and reports it. Returns the length of its audio in milliseconds, as far as it is known.
-    fn play_part(&mut self, turn: TurnId, answer: &mut Answer, earlier: Earlier) -> u64 {
         let is_more_audio = earlier.is_something && answer.is_audio_only();
         if is_more_audio && self.streams.is_answer_cut() {
             answer.prompts.clear();
@@ -112,18 +133,6 @@ impl Call {
         };
         self.report_answer(report);
         audio_ms
-    }
-
-    /// The agent's `query_text` is final. After digits it repeats the digits, and after our own events and texts it
-    /// repeats those, so we do not report it as the caller's speech.
-    fn understand(&mut self, turn: TurnId, answer: &mut Answer) {
-        if self.streams.heard().is_none() {
-            answer.query_text.clear();
-        } else if !answer.query_text.is_empty() {
-            let text = answer.query_text.clone();
-            self.hear(turn, &Transcript { text, is_final: true, ..Transcript::default() }, Utterance::settle);
-            self.check_barge_in(BargeInBy::Speech, Some(turn));
-        }
     }
 
     /// Does what a custom payload asks of this service, or reports why not. A payload never ends a call that the
@@ -183,15 +192,7 @@ impl Call {
         Ok(())
     }
 
-    /// The agent's part is over. If Twilio cannot dial its address, the conversation goes on as after a transfer that
-    /// nobody has answered.
-    fn on_agents_end(&mut self, turn: TurnId, end: AgentEnd) {
-        match dialable(end) {
-            Ok(end) => self.end(Ending::Agent(end)),
-            Err(why) => self.refuse_transfer(turn, &why),
-        }
-    }
-
+    /// The agent's address cannot be dialled. The conversation goes on as after a transfer that nobody has answered.
     fn refuse_transfer(&mut self, turn: TurnId, why: &str) {
         self.outputs.report(Report::TransferRefused { turn, why: format!("the number {why}") });
         if !self.lifecycle.is_active() {
@@ -204,18 +205,6 @@ impl Call {
         self.inputs.set_parameter(DIAL_STATUS, &"failed".into());
         self.inputs.set_parameter(DIAL_ERROR_MESSAGE, &format!("the number {why}").into());
         self.inputs.add_event(self.config.handoff.dial.failed_event.clone());
-    }
-
-    fn report_faults(&mut self, id: TurnId, answer: &Answer) {
-        if let Some(why) = &answer.refused_transfer {
-            self.outputs.report(Report::TransferRefused { turn: id, why: why.clone() });
-        }
-        for why in &answer.webhook_faults {
-            self.outputs.report(Report::WebhookFailed { turn: id, why: why.clone() });
-        }
-        if answer.succeeded {
-            self.outputs.report(Report::Succeeded { turn: id });
-        }
     }
 
     /// Plays the prompts of a part in order. Returns the length of their audio in milliseconds, as far as it is known.
@@ -241,4 +230,11 @@ fn dialable(end: AgentEnd) -> Result<AgentEnd, String> {
     let DialTarget { address, extension } = DialTarget::parse(&transfer.to).map_err(|fault| fault.to_string())?;
     let extension = extension.or(transfer.extension);
     Ok(AgentEnd::Transfer(Transfer { to: address, extension, ..transfer }))
+}
+
+/// What an answer says of transfers, webhooks and the goal of the conversation.
+fn outcomes(turn: TurnId, answer: &Answer) -> impl Iterator<Item = Report> {
+    let refused = answer.refused_transfer.iter().map(move |why| Report::TransferRefused { turn, why: why.clone() });
+    let failed = answer.webhook_faults.iter().map(move |why| Report::WebhookFailed { turn, why: why.clone() });
+    refused.chain(failed).chain(answer.succeeded.then_some(Report::Succeeded { turn }))
 }

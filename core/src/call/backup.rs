@@ -1,5 +1,6 @@
 //! The backup: another agent, of any edition, which goes on with the call in the same media stream when the call's own
-//! agent cannot be had. That is so when its budget of retries is spent, when it refuses us, or when too many turns failed.
+//! agent cannot be had. That is so when its budget of retries is spent, when it refuses us, or when too many turns
+//! failed.
 //!
 //! The backup gets what the caller has said and the agent has not answered, the keys that wait, and all session
 //! parameters. It greets the caller only if nobody has. A call has one backup; if that fails too, the call gets its
@@ -16,7 +17,6 @@ use crate::call::standby::Standby;
 use crate::call::streams::streams;
 use crate::call::unanswered::Asked;
 use crate::call::{Call, Output, Timer};
-
 use crate::carried::StandIn;
 use crate::config::{CallConfig, StartingInput};
 use crate::report::Report;

@@ -102,15 +102,15 @@ impl Caller {
         bytes / BYTES_PER_MS as u64
     }
 
-    /// The agent answers, and its stream listens on: keeps what he says that it cannot have answered.
+    /// The agent answers. For a stream that listens on: keeps what he says that it cannot have answered.
     pub(super) fn keep_unanswered(&mut self) {
-        let from = self.in_flight.answered(self.voice.stretches(), self.audio.written());
+        let from = self.in_flight.end_by_answer(self.voice.stretches(), self.audio.written());
         self.audio.hold(from);
     }
 
     /// The next turn of a stream that goes on begins.
-    pub(super) fn next_turn(&mut self) {
-        self.in_flight.next_turn();
+    pub(super) fn turn_over(&mut self) {
+        self.in_flight.turn_over();
     }
 
     /// Queues what he said since the agent's last answer, so that the next stream gets it too. `is_understood`: there

@@ -19,7 +19,7 @@ const MAX_DIGITS: usize = 128;
 
 /// How long before the first digit a voice must have begun to count as speech, in bytes of audio. A later one may be
 /// the digit's own tone.
-const TONE: Position = 800;
+pub(super) const TONE: Position = 800;
 
 /// The digits of an input that is not complete, and the rules for them.
 #[derive(Debug, Default)]
@@ -62,9 +62,9 @@ impl DigitCollector {
         (!self.is_empty()).then(|| self.take())
     }
 
-    /// What is heard from here on may be the last digits' tones.
-    pub(super) fn tones_from(&self) -> Position {
-        self.began.saturating_sub(TONE)
+    /// Where the last input began in the caller's audio.
+    pub(super) fn began(&self) -> Position {
+        self.began
     }
 
     fn press(&mut self, digit: char, finish_digit: Option<char>, max_digits: u32, position: Position) -> Pressed {
@@ -136,29 +136,28 @@ impl Call {
             return;
         }
         self.outputs.report(Report::DigitsComplete { count });
-        self.end_listening(self.digits.tones_from());
+        self.end_listening(self.digits.began());
     }
 
     /// A text of the caller's. It is a turn of its own, as digits are, and cuts no prompt.
     pub(super) fn on_text(&mut self, text: &str) {
         if self.lifecycle.is_active() && self.inputs.add_text(text) {
             self.silence.caller_active(self.now);
-            self.end_listening(self.caller.audio.received());
+            self.end_listening(self.caller.audio.received() + TONE);
         }
     }
 
-    /// Ends the listening turn to make room for another input. What is heard after `before` may be that input. Cancels the turn if the caller said
+    /// Ends the listening turn to make room for another input, which began there. Cancels the turn if the caller said
     /// nothing; otherwise half-closes it, when he pauses. If words wait to be sent again, they go first.
-    fn end_listening(&mut self, before: Position) {
+    fn end_listening(&mut self, began: Position) {
         let Some(heard) = self.streams.utterance() else {
-            if self.timers.is_set(Timer::Retry)
-                && self.guard.spoke_between(&self.caller, self.caller.audio.written(), before)
-            {
+            let written = self.caller.audio.written();
+            if self.timers.is_set(Timer::Retry) && self.guard.is_voice_before(&self.caller, written, began) {
                 self.inputs.hear_words_first(&*self.streams);
             }
             return;
         };
-        if heard.utterance.is_empty() && !self.guard.spoke_between(&self.caller, heard.began, before) {
+        if !self.guard.spoke_before(&self.caller, heard, began) {
             self.cancel_turn();
         } else if !self.caller.voice.is_speaking() {
             self.end_utterance(EndFoundBy::Digits);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Map, Value, json};
 
-use crate::agent::{Digits, DigitsForm, TurnInput};
+use crate::agent::{Digits, DigitsForm, PastTurn, TurnInput, TurnStart};
 use crate::call::streams::{AgentStreams, Broken};
 use crate::call_facts::{CallFacts, PARAMETER_PREFIX, ToldFacts, fact_of};
 use crate::carried::Opening;
@@ -33,7 +33,7 @@ pub(super) struct AgentInputs {
     /// How the agent compares the names of parameters.
     names: NameCase,
     /// The payload of every turn for the agent's webhook.
-    pub(super) payload: Map<String, Value>,
+    payload: Map<String, Value>,
     /// What every turn tells of the caller.
     pub(super) end_user: Map<String, Value>,
     /// The page at which the session goes on, until the agent has answered a turn that brings it.
@@ -110,15 +110,37 @@ impl AgentInputs {
 
     /// The session goes on without its parameters, or the server may have lost them: the next stream sends all of them.
     /// `agents`: those that the agent has set.
-    pub(super) fn resend_parameters(&mut self, agents: &Map<String, Value>) {
+    fn resend_parameters(&mut self, agents: &Map<String, Value>) {
         let unsent = std::mem::replace(&mut self.parameters, self.known_parameters.clone());
         self.names.extend(&mut self.parameters, agents.clone());
         self.names.extend(&mut self.parameters, unsent);
     }
 
-    /// Goes on where another agent's inputs were, with what is not for that agent alone: texts that wait, what is known of the
-    /// caller, and the session parameters that the other agent has set (`agents`). Returns those. `greets`: nobody has
-    /// greeted the caller.
+    /// What the next stream begins with, and brings of the session. `past_turns`: it must bring all. `agents`: the
+    /// parameters that the agent has set.
+    pub(super) fn turn_start(
+        &mut self,
+        input: TurnInput,
+        past_turns: Option<Vec<PastTurn>>,
+        agents: &Map<String, Value>,
+    ) -> TurnStart {
+        if past_turns.is_some() || self.page.is_some() {
+            self.resend_parameters(agents);
+        }
+        TurnStart {
+            parameters: std::mem::take(&mut self.parameters),
+            known_parameters: self.known_parameters.clone(),
+            payload: self.payload.clone(),
+            end_user: self.end_user.clone(),
+            page: self.page.clone(),
+            past_turns: past_turns.unwrap_or_default(),
+            ..TurnStart::new(input)
+        }
+    }
+
+    /// Goes on where another agent's inputs were, with what is not for that agent alone: texts that wait, what is known
+    /// of the caller, and the session parameters that the other agent has set (`agents`). Returns those. `greets`:
+    /// nobody has greeted the caller.
     pub(super) fn take_over(
         &mut self,
         other: &mut Self,
@@ -238,15 +260,18 @@ impl AgentInputs {
     }
 
     /// Takes over what the stream got besides audio and has not answered, so that the next stream sends it. It goes
-    /// before all but results of tools.
+    /// before what waits, and results of tools go before all.
     pub(super) fn requeue(&mut self, broken: &mut Broken) {
         let mut unanswered = std::mem::take(&mut broken.unanswered);
         // The starting event is sent again. The starting text follows only if the agent does not answer it.
         if !broken.has_part && self.is_starting_event(&broken.input) {
             unanswered.retain(|input| !matches!(input, TurnInput::Text(_)));
         }
+        let (results, others): (Vec<_>, Vec<_>) =
+            unanswered.into_iter().partition(|input| matches!(input, TurnInput::ToolResults(_)));
         let at = self.tool_results();
-        unanswered.into_iter().rev().for_each(|input| self.queue.insert(at, input));
+        others.into_iter().rev().for_each(|input| self.queue.insert(at, input));
+        results.into_iter().rev().for_each(|input| self.queue.push_front(input));
     }
 
     /// How many results of tools stand first.

@@ -83,8 +83,8 @@ pub enum Output {
     /// Run these tools. Comes only if [`CallConfig::has_tools`] is set. Answer with one [`Input::ToolsRun`]. The driver
     /// limits how long it takes.
     RunTools(ToolsId, Vec<ToolCall>),
-    /// The agent cannot be had: streams that open from here on go to its backup, as [`CallConfig::backup`] says. Fetches
-    /// and tools go by the backup's settings too. Comes once at most.
+    /// The agent cannot be had: streams that open from here on go to its backup, as [`CallConfig::backup`] says.
+    /// Fetches and tools go by the backup's settings too. Comes once at most.
     UseBackup,
     /// A fact for logs and metrics.
     Report(Report),

@@ -32,7 +32,8 @@ impl Call {
         }
     }
 
-    /// Whether nobody speaks or has just spoken, nothing plays, no digits come, no tool runs and nothing waits for its answer.
+    /// Whether nobody speaks or has just spoken, nothing plays, no digits come, no tool runs and nothing waits for its
+    /// answer.
     fn is_gap(&self) -> bool {
         let is_quiet = match self.streams.listening() {
             Some((_, heard)) => heard.utterance.is_empty() && !may_have_spoken(heard, &self.caller, &self.guard),

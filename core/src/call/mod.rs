@@ -7,17 +7,18 @@
 //!
 //! These modules hold one part each and know nothing of a call: `playback` what the caller hears and where the agent
 //! speaks in it, `caller` what we hear of him (`caller_audio` the audio that waits for a stream or may be sent again,
-//! `speech_in_flight` what a stream no longer heard), `inputs` what else the agent gets, `utterance` what the caller says
-//! in a turn, `echo` which words are the agent's own, `loudness` how loud both were, `past_turns` what was said so far,
-//! `standby` what a backup needs, `stage_recorder` the times of a turn's stages, `timer` the deadlines, and `outputs`
-//! what the driver must do.
+//! `speech_in_flight` what a stream no longer heard), `inputs` what else the agent gets, `utterance` what the caller
+//! says in a turn, `echo` which words are the agent's own, `loudness` how loud both were, `past_turns` what was said so
+//! far, `standby` what a backup needs, `stage_recorder` the times of a turn's stages, `timer` the deadlines, and
+//! `outputs` what the driver must do.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
 //! `answer` the agent's answers, `end_of_utterance` when the caller has finished, `barge_in` barge-in, `prompt_guard`
 //! which words do not interrupt, `dtmf` the digits, `no_input` silence, `tools` the tools that the agent asks for,
 //! `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures, `replacement`
-//! streams that another one carries on, `unanswered` words to which nothing came, `backup` another agent in place of one
-//! that cannot be had, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! streams that another one carries on, `unanswered` words to which nothing came, `backup` another agent in place of
+//! one that cannot be had, `stream_watchdog` streams that do not respond, and `migration` the move to another media
+//! stream. Some have a part of their own, which decides what it can alone. Only `impl Call` reaches all parts.
 
 mod agent_side;
 mod answer;
@@ -393,7 +394,7 @@ impl Call {
             self.silence.agent_heard(self.now);
         }
         if let Some((turn, ms)) = first_of {
-            let first_word = self.playback.first_word(turn, self.now - ms);
+            let first_word = self.playback.note_heard(turn, self.now - ms);
             self.outputs.stages(first_word.and_then(|first| self.stage_recorder.played(first)));
         }
         if is_all {

@@ -10,8 +10,10 @@ use std::ops::Range;
 use crate::agent::{Answer, AnswerPart, Transcript};
 use crate::audio::{Position, bytes};
 use crate::call::caller::Caller;
+use crate::call::dtmf::TONE;
 use crate::call::echo::{Echo, Origin};
 use crate::call::playback::Playback;
+use crate::call::streams::Heard;
 use crate::call::synthesis::without_tags;
 use crate::call::utterance::{TurnAudio, onset};
 use crate::call::{Call, Timer};
@@ -163,10 +165,15 @@ impl PromptGuard {
         onset.is_some_and(|onset| self.echo.is_soft(&(onset.max(since)..until)))
     }
 
-    /// Whether a voice that is not the agent's begins there.
-    pub(super) fn spoke_between(&self, caller: &Caller, since: Position, before: Position) -> bool {
+    /// Whether a voice that is not the agent's was heard after `since`, and began before an input that began there.
+    pub(super) fn is_voice_before(&self, caller: &Caller, since: Position, began: Position) -> bool {
         let onset = caller.voice.onset_since(since);
-        onset.is_some_and(|onset| onset < before) && !self.is_agents_voice(caller, since, before)
+        onset.is_some_and(|onset| onset + TONE < began) && !self.is_agents_voice(caller, since, began)
+    }
+
+    /// Whether the caller said something in a turn before an input that began there.
+    pub(super) fn spoke_before(&self, caller: &Caller, heard: &Heard, began: Position) -> bool {
+        !heard.utterance.is_empty() || self.is_voice_before(caller, heard.began, began)
     }
 
     /// Whether the last `ms` of the caller's audio, since the agent began to speak, are louder than the prompt's echo.
@@ -269,8 +276,8 @@ fn heard_until(transcript: &Transcript, audio: TurnAudio) -> Position {
     ends.unwrap_or(audio.written)
 }
 
-/// The phrases that alone do not interrupt a prompt, as words that can be compared. They are read when words come: kept,
-/// they would be some hundred small strings in each call.
+/// The phrases that alone do not interrupt a prompt, as words that can be compared. They are read when words come:
+/// kept, they would be some hundred small strings in each call.
 fn phrases(config: &CallConfig) -> Vec<Vec<String>> {
     match &config.barge_in.ignore {
         Some(own) => own.iter().map(|text| phrase(text)).filter(|phrase| !phrase.is_empty()).collect(),
@@ -278,7 +285,8 @@ fn phrases(config: &CallConfig) -> Vec<Vec<String>> {
     }
 }
 
-/// Whether words are some of these phrases, one after another. The last one may be unfinished, unless the words are final.
+/// Whether words are some of these phrases, one after another. The last one may be unfinished, unless the words are
+/// final.
 fn are_phrases(phrases: &[Vec<String>], words: &[Word], is_final: bool) -> bool {
     let begins = |words: &[Word], phrase: &[String]| {
         let is_whole = words.len() >= phrase.len() || !is_final;

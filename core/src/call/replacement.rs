@@ -73,12 +73,12 @@ impl Call {
         let next = self.next_turn.take();
         let Some(over) = self.streams.turn_over(next) else { return };
         self.guard.echo.complete(over.turn);
-        self.caller.next_turn();
+        self.caller.turn_over();
         self.stage_recorder.opened(next, TurnInput::Audio.kind(), self.now);
         self.report_answer(over.report);
         match over.unanswered_words {
             Some(words) => self.on_unanswered_words(over.turn, words),
-            None if over.is_unanswered => self.on_unanswered_text(over.turn),
+            None if over.leaves_text => self.on_unanswered_text(over.turn),
             None => {}
         }
         if over.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {

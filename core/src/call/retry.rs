@@ -1,8 +1,10 @@
 //! What a call does when a stream to the agent fails. After a backoff it opens another stream in the same session and
-//! sends again the audio that was not answered. When the budget is spent, the call gets its backup, or else the fallback.
+//! sends again the audio that was not answered. When the budget is spent, the call gets its backup, or else the
+//! fallback.
 
 use crate::agent::{AgentCommand, AgentFault, TurnInput};
 use crate::audio::BYTES_PER_MS;
+use crate::call::inputs::AgentInputs;
 use crate::call::streams::{Broken, NoInputTurn};
 use crate::call::{Call, Timer};
 use crate::ending::CallLimit;
@@ -43,7 +45,7 @@ impl FailureStreak {
     }
 
     /// Whether more turns failed than the settings allow. 0: any number.
-    fn exceed(&self, max_turns: u32) -> bool {
+    fn are_more_than(&self, max_turns: u32) -> bool {
         max_turns > 0 && self.failed_turns > max_turns
     }
 
@@ -74,6 +76,36 @@ impl FailureStreak {
     }
 }
 
+/// What a failed stream may have refused. The next one does without it. Google documents none of this.
+#[derive(Debug)]
+struct Refused {
+    /// The starting event, which the agent may not know (CES).
+    event: bool,
+    /// Results of tools that an earlier stream has asked for (CES).
+    results: bool,
+    /// The page at which the session should go on.
+    page: bool,
+    /// What was said before (CES).
+    past_turns: bool,
+}
+
+impl Refused {
+    /// Takes the page out if it is refused.
+    fn of(fault: &AgentFault, broken: &Broken, inputs: &mut AgentInputs, past_turns: bool) -> Self {
+        let (is_refused, is_unknown) = (fault.code == REFUSED, fault.code == UNKNOWN);
+        Self {
+            event: !fault.transient && is_refused && !past_turns && inputs.is_starting_event(&broken.input),
+            results: !fault.transient && broken.has_foreign_results,
+            page: !fault.transient && (is_refused || is_unknown) && inputs.page.take().is_some(),
+            past_turns,
+        }
+    }
+
+    fn is_anything(&self) -> bool {
+        self.event || self.results || self.page || self.past_turns
+    }
+}
+
 impl Call {
     /// Gives up an open stream that is of no use.
     pub(super) fn give_up_stream(&mut self, why: &str) {
@@ -91,8 +123,13 @@ impl Call {
             return self.silence_refused(broken.turn, fault);
         }
         self.failures.failed_turns = self.failures.failed_turns.saturating_add(1);
-        let refuses_past_turns =
-            self.streams.may_lose_session() && self.past_turns.note_failure(!fault.transient && fault.code == REFUSED);
+        if broken.has_foreign_results {
+            // They may be what it failed of. A second stream gets them, no third one.
+            broken.unanswered.retain(|input| !matches!(input, TurnInput::ToolResults(_)));
+        }
+        // What came last may be refused first: results of tools that an earlier stream has asked for.
+        let may_refuse = !fault.transient && fault.code == REFUSED && !broken.has_foreign_results;
+        let refuses_past_turns = self.streams.may_lose_session() && self.past_turns.note_failure(may_refuse);
         let was_well = broken.was_listening && last.is_some();
         if was_well && self.now.ms_since(broken.opened_at) >= self.config.retry.budget_ms.max(MIN_WORKED_MS) {
             // There was nothing to answer yet, but the stream worked.
@@ -110,6 +147,9 @@ impl Call {
     fn silence_refused(&mut self, turn: TurnId, fault: AgentFault) {
         let has_words = self.streams.heard().is_some_and(|heard| !heard.utterance.is_empty());
         let again = if has_words && self.on_unanswered(turn) { self.caller.audio.rewind() } else { 0 };
+        if again > 0 {
+            self.inputs.hear_words_first(&*self.streams);
+        }
         let again_ms = again / BYTES_PER_MS as u64;
         self.outputs.report(Report::TurnFailed { turn, fault, retry_in_ms: Some(0), again_ms });
         self.stage_recorder.discard_open();
@@ -132,60 +172,23 @@ impl Call {
     }
 
     /// `refuses_past_turns`: the next stream does without what this one brought of the conversation.
-    fn retry(&mut self, mut broken: Broken, fault: AgentFault, refuses_past_turns: bool) {
-        let turn = broken.turn;
+    fn retry(&mut self, broken: Broken, fault: AgentFault, refuses_past_turns: bool) {
         self.stage_recorder.discard_open();
-        let is_audio = matches!(broken.input, TurnInput::Audio);
-        // Google does not document whether an agent takes results of tools that an earlier stream asked for. If it does
-        // not, we do not send those again.
-        let refuses_results = !fault.transient && broken.has_foreign_results;
-        if refuses_results {
-            broken.unanswered.retain(|input| !matches!(input, TurnInput::ToolResults(_)));
-        }
-        let may_repeat = broken.was_listening || self.config.retry.answering_turn || !is_audio;
-        if may_repeat {
-            self.inputs.requeue(&mut broken);
-        }
-        let is_spoken = is_audio
-            && self.streams.heard().is_some_and(|heard| {
-                !heard.utterance.is_empty()
-                    || self.guard.spoke_between(&self.caller, heard.began, self.digits.tones_from())
-            });
-        self.streams.cancel();
-        self.timers.stop(Timer::Thinking);
-        // Google does not document whether an agent refuses an event that it does not know (CES).
-        let is_refusal = !fault.transient && fault.code == REFUSED && !refuses_past_turns;
-        let refuses_event = is_refusal && self.inputs.is_starting_event(&broken.input);
-        // An agent may lack the page at which the session should go on. It goes on without.
-        let refuses_page =
-            !fault.transient && [REFUSED, UNKNOWN].contains(&&*fault.code) && self.inputs.page.take().is_some();
+        let turn = broken.turn;
+        let refused = Refused::of(&fault, &broken, &mut self.inputs, refuses_past_turns);
+        let again = self.requeue_turn(broken, &refused);
         let retry = &self.config.retry;
-        let pause = if fault.transient || refuses_event || refuses_results || refuses_past_turns || refuses_page {
-            self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms)
-        } else {
-            None
-        };
-        let input = if refuses_event { TurnInput::Audio } else { broken.input };
-        let had_audio = self.streams.listens_after(&input);
-        if may_repeat && !matches!(input, TurnInput::Audio) {
-            self.inputs.add_first(input);
-        }
-        let again = if may_repeat && had_audio { self.caller.audio.rewind() } else { 0 };
-        if is_spoken && again > 0 {
-            self.inputs.hear_words_first(&*self.streams);
-        }
-        self.caller.audio.forget_written();
-        self.outputs.report(Report::TurnFailed {
-            turn,
-            fault,
-            retry_in_ms: pause,
-            again_ms: again / BYTES_PER_MS as u64,
-        });
-        if refuses_event {
+        let is_worth_it = fault.transient || refused.is_anything();
+        let pause = is_worth_it
+            .then(|| self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms))
+            .flatten();
+        let again_ms = again / BYTES_PER_MS as u64;
+        self.outputs.report(Report::TurnFailed { turn, fault, retry_in_ms: pause, again_ms });
+        if refused.event {
             self.starting_event_unanswered(turn);
         }
         let max_turns = self.config.limits.failed_turns;
-        match pause.filter(|_| self.standby.is_none() || !self.failures.exceed(max_turns)) {
+        match pause.filter(|_| self.standby.is_none() || !self.failures.are_more_than(max_turns)) {
             Some(pause) => {
                 self.timers.set(Timer::Retry, self.now + pause);
                 self.play_retry_filler();
@@ -193,9 +196,33 @@ impl Call {
             None => self.on_agent_lost(),
         }
         // A backup that has just taken over has had no failed turns.
-        if self.failures.exceed(self.config.limits.failed_turns) {
+        if self.failures.are_more_than(self.config.limits.failed_turns) {
             self.on_limit_reached(CallLimit::FailedTurns);
         }
+    }
+
+    /// Cancels the failed stream and queues its turn for the next one, without what was refused. Returns how many bytes
+    /// of audio the turn has.
+    fn requeue_turn(&mut self, mut broken: Broken, refused: &Refused) -> u64 {
+        let is_audio = matches!(broken.input, TurnInput::Audio);
+        let has_spoken = |heard| self.guard.spoke_before(&self.caller, heard, self.digits.began());
+        let is_spoken = is_audio && self.streams.heard().is_some_and(has_spoken);
+        self.streams.cancel();
+        self.timers.stop(Timer::Thinking);
+        let mut again = 0;
+        if broken.was_listening || self.config.retry.answering_turn || !is_audio {
+            self.inputs.requeue(&mut broken);
+            let input = if refused.event { TurnInput::Audio } else { broken.input };
+            again = if self.streams.listens_after(&input) { self.caller.audio.rewind() } else { 0 };
+            if input != TurnInput::Audio {
+                self.inputs.add_first(input);
+            }
+            if is_spoken && again > 0 {
+                self.inputs.hear_words_first(&*self.streams);
+            }
+        }
+        self.caller.audio.forget_written();
+        again
     }
 }
 

@@ -158,7 +158,7 @@ impl SpeechInFlight {
     }
 
     /// The next turn of a stream that goes on begins.
-    pub(super) fn next_turn(&mut self) {
+    pub(super) fn turn_over(&mut self) {
         self.understood = Understood::Nothing;
         self.ended_by = EndedBy::Us;
         self.at_transcript = None;
@@ -207,7 +207,7 @@ impl SpeechInFlight {
     }
 
     /// The agent answers, and its stream goes on. Where what the answer cannot be to begins.
-    pub(super) fn answered(
+    pub(super) fn end_by_answer(
         &mut self,
         voices: impl Iterator<Item = Range<Position>>,
         written: Position,

@@ -57,7 +57,7 @@ impl Tools {
     }
 
     /// They ran: each has a result or a sentence that says why not. `None` if nobody waits for the results.
-    fn ran(
+    fn take_results(
         &mut self,
         id: ToolsId,
         results: Vec<Result<Map<String, Value>, String>>,
@@ -105,7 +105,9 @@ impl Call {
 
     /// The tools ran. We ignore results that nobody waits for.
     pub(super) fn on_tools_run(&mut self, id: ToolsId, results: Vec<Result<Map<String, Value>, String>>) {
-        let Some((turn, results)) = self.tools.ran(id, results).filter(|_| self.lifecycle.is_active()) else { return };
+        let Some((turn, results)) = self.tools.take_results(id, results).filter(|_| self.lifecycle.is_active()) else {
+            return;
+        };
         for ToolResult { call, outcome } in &results {
             let fault = match outcome {
                 ToolOutcome::Failed(why) => Some(why.clone()),

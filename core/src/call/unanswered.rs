@@ -37,15 +37,15 @@ impl Call {
         asks_again
     }
 
-    /// The agent has answered something else than speech with nothing: perhaps the words that it got again as a text.
+    /// The agent has answered a text with nothing. If it got words again as a text, the caller waits in vain.
     pub(super) fn on_unanswered_text(&mut self, turn: TurnId) {
         if self.asked == Asked::Again {
             self.on_unanswered(turn);
         }
     }
 
-    /// The same as [`Self::on_unanswered`] for an agent whose stream goes on: it gets the words as a text, unless the caller goes on too. Then it
-    /// hears the rest and may answer all of it.
+    /// The same as [`Self::on_unanswered`] for an agent whose stream goes on: it gets the words as a text, unless the
+    /// caller goes on too. Then it hears the rest and may answer all of it.
     pub(super) fn on_unanswered_words(&mut self, turn: TurnId, words: String) {
         if !self.caller.voice.is_speaking() && self.on_unanswered(turn) {
             self.inputs.add_first(TurnInput::Text(words));

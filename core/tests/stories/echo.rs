@@ -256,8 +256,8 @@ fn a_text_beside_a_recording_may_be_anywhere_in_it() {
     assert_eq!((test.clears(), test.commands(2).last()), (0, Some(&AgentCommand::Cancel)));
 }
 
-/// The agent has played a recording of three seconds, whose text it told. The caller speaks that long after it, and then
-/// repeats the recording's words into the next prompt.
+/// The agent has played a recording of three seconds, whose text it told. The caller speaks that long after it, and
+/// then repeats the recording's words into the next prompt.
 fn repeats_a_recording(speaks_after_ms: u64, repeats_after_ms: u64) -> TestCall {
     let mut test = TestCall::started(starting_text());
     let recording =

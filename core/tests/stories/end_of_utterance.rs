@@ -8,7 +8,7 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 use serde_json::json;
 
 use crate::failures::fault;
-use crate::test_call::{TestCall, answer, answered, interim, numbers, starting_text, with};
+use crate::test_call::{TestCall, answer, answered, digits, interim, numbers, starting_text, with};
 
 fn ended_by(rule: EndOfUtterance) -> CallConfig {
     with(CallConfig::default(), |config| config.end_of_utterance = rule)
@@ -267,6 +267,37 @@ fn a_word_that_is_understood_after_it_was_taken_for_silence_is_asked_again() {
         assert_eq!(test.opened_with(2), again, "{ending:?}");
         let resent = numbers(&test.written(2)).first().copied();
         assert_eq!(resent, (again == TurnInput::Audio).then_some(249), "the last three seconds: {ending:?}");
+    }
+}
+
+#[test]
+fn a_word_that_was_taken_for_silence_goes_before_keys_that_are_pressed_after_it() {
+    let mut test = silent_caller(None);
+    test.agent(1, interim("no"));
+    test.press("1#");
+    test.agent(1, fault("INVALID_ARGUMENT", false));
+    assert_eq!(test.opened_with(2), TurnInput::Audio);
+    test.agent(2, answered(400));
+    assert_eq!(test.opened_with(3), digits("1", Some('#')));
+}
+
+#[test]
+fn words_that_are_too_many_for_a_text_are_asked_again_as_they_were_said() {
+    for (words, again) in [(51, Some("text")), (52, None)] {
+        let said = "four ".repeat(words);
+        let mut test = TestCall::started(ended_by(EndOfUtterance::Quick));
+        test.speak(900);
+        test.agent(1, timed(said.trim(), 900));
+        silence_to_half_close(&mut test, 1);
+        let misheard = Answer { matched: Matched::NoMatch, ..answer(400) };
+        test.agent(1, AgentEvent::Answer(Box::new(misheard)));
+        assert_eq!(again.is_some(), test.opened_with(2) == TurnInput::Text(said.trim().to_owned()));
+        let mut silent = TestCall::started(ended_by(EndOfUtterance::Quick));
+        silent.speak(900);
+        silent.agent(1, timed(said.trim(), 900));
+        silence_to_half_close(&mut silent, 1);
+        silent.agent(1, AgentEvent::Ended);
+        assert_eq!(silent.opened_with(2).kind(), again.unwrap_or("audio"));
     }
 }
 

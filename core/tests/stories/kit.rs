@@ -300,7 +300,8 @@ fn recordings_are_read_in_every_usual_form() {
             .agent_hears("two loaves")
             .agent_answers("Two loaves.", wav(encoding, rate))
             .play();
-        // Half a second of silence in the agent's recording is no voice yet; half a second in the caller's is no speech.
+        // Half a second of silence in the agent's recording is no voice yet; half a second in the caller's is no
+        // speech.
         let wait = call.turn(1).wait_ms();
         assert!(wait.is_some_and(|ms| (1_400..1_500).contains(&ms)), "{encoding:?} {rate}: {wait:?}");
         assert_eq!(call.turn(1).prompt().was_cut_at(), None);

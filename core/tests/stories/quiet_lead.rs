@@ -1,4 +1,5 @@
-//! An agent's audio may begin with seconds in which nobody speaks (CES). They are played, but the agent is not speaking.
+//! An agent's audio may begin with seconds in which nobody speaks (CES). They are played, but the agent is not
+//! speaking.
 
 use dialbridge_core::agent::{Answer, Prompt, TurnInput};
 use dialbridge_core::audio::AudioFormat;

@@ -291,7 +291,8 @@ impl TestCall {
 }
 
 /// The caller's frame with this number, 160 bytes. Its last four bytes hold the number in quiet codes, so that a test
-/// can detect loss, repetition and disorder. Every second one is softer, because the level of a voice is never the same.
+/// can detect loss, repetition and disorder. Every second one is softer, because the level of a voice is never the
+/// same.
 pub(crate) fn frame(number: u64, amplitude: i16) -> Vec<u8> {
     let amplitude = if number.is_multiple_of(2) { amplitude } else { amplitude - amplitude / 4 };
     let mut frame: Vec<u8> =

@@ -94,13 +94,49 @@ fn results_that_a_stream_got_and_did_not_answer_are_told_to_the_next_one() {
         test.wait(250);
         assert_eq!((test.last_stream(), tool_results(&test).len()), (2, 1));
     }
-    let mut fails = told(|_| {});
-    fails.agent(1, fault("UNAVAILABLE", true));
-    fails.wait(250);
-    assert_eq!((fails.last_stream(), tool_results(&fails).len()), (2, 1));
-    fails.agent(2, fault("INVALID_ARGUMENT", false));
-    fails.wait(250);
-    assert_eq!((fails.last_stream(), tool_results(&fails).len()), (3, 0), "one that refuses them");
+}
+
+#[test]
+fn results_that_two_streams_fail_of_are_told_to_no_third_one() {
+    let failures = [
+        AgentEvent::Ended,
+        fault("INTERNAL", true),
+        fault("INVALID_ARGUMENT", false),
+        fault("PERMISSION_DENIED", false),
+    ];
+    for failure in failures {
+        let mut test = told(|_| {});
+        test.agent(1, fault("UNAVAILABLE", true));
+        test.wait(250);
+        assert_eq!((test.last_stream(), tool_results(&test).len()), (2, 1));
+        assert_eq!(test.start_of(2).past_turns.len(), 1);
+        test.agent(2, failure.clone());
+        test.wait(250);
+        assert_eq!((test.last_stream(), tool_results(&test).len()), (3, 0), "{failure:?}");
+        assert_eq!(test.start_of(3).past_turns.len(), 1, "{failure:?}: what was said is not what was refused");
+        test.agent(3, fault("INVALID_ARGUMENT", false));
+        test.wait(250);
+        assert_eq!((test.last_stream(), test.start_of(4).past_turns.len()), (4, 0), "until it is");
+    }
+}
+
+#[test]
+fn results_go_before_what_the_caller_has_sent_meanwhile() {
+    let mut test = TestCall::started(has_tools());
+    test.hush(1_000);
+    test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(400) })));
+    test.agent(1, wants(&["tools/1"]));
+    test.feed(&Input::Text("and a cake")).unwrap();
+    test.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    test.agent(1, fault("UNAVAILABLE", true));
+    test.wait(250);
+    let sent = test.commands(2).into_iter().filter_map(|command| match command {
+        AgentCommand::Open(start) => Some(start.input.kind()),
+        AgentCommand::Send(input) => Some(input.kind()),
+        _ => None,
+    });
+    let sent: Vec<_> = sent.collect();
+    assert_eq!(sent, ["audio", "tool result", "text"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Words that a stream heard and did not answer: the next stream gets them.
 
-use dialbridge_core::agent::{Answer, AnswerPart, TurnInput};
+use dialbridge_core::agent::{Answer, AnswerPart, Matched, TurnInput};
 use dialbridge_core::config::{Clip, EndOfUtterance, StreamShape};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
@@ -162,6 +162,33 @@ fn silence_needs_no_answer() {
     test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(1, empty_part(AnswerPart::Final));
     assert_eq!((unanswered(&test), test.played_ms()), (vec![], 0));
+}
+
+#[test]
+fn a_noise_that_the_agent_itself_takes_back_is_no_unanswered_word() {
+    let mut test = TestCall::started(with_retry_filler(StreamShape::PerTurn));
+    test.speak(400);
+    test.agent(1, interim("uh"));
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
+    let no_input = Answer { part: AnswerPart::Final, matched: Matched::NoInput, ..Answer::default() };
+    test.agent(1, AgentEvent::Answer(Box::new(no_input)));
+    assert_eq!((unanswered(&test), test.played_ms()), (vec![], 0));
+}
+
+#[test]
+fn an_empty_turn_after_a_text_that_the_caller_has_talked_over_is_no_answer_to_it() {
+    let mut test = TestCall::started(with_retry_filler(StreamShape::PerSession));
+    test.agent(1, answered(0));
+    test.speak(400);
+    test.agent(1, interim("two loaves"));
+    test.hush(600);
+    test.agent(1, empty_part(AnswerPart::Final));
+    test.speak(400);
+    test.agent(1, interim("hello"));
+    test.agent(1, empty_part(AnswerPart::Final));
+    test.press("1#");
+    test.agent(1, empty_part(AnswerPart::Final));
+    assert_eq!((unanswered(&test), test.played_ms()), (vec![true], 0), "he goes on");
 }
 
 fn with_retry_filler(shape: StreamShape) -> CallConfig {

@@ -94,7 +94,7 @@ pub(super) enum PlaybackOutput {
     Fetch(FetchId, String),
     /// The first audio of that turn's answer was sent.
     Begins(TurnId),
-    /// The caller hears the first word of a turn's answer.
+    /// The audio that was sent last has the first word of an answer whose lead the caller has heard.
     FirstWord(FirstWord),
     /// A prompt could not be played.
     Refused(String),
@@ -115,7 +115,8 @@ impl Playback {
         }
     }
 
-    /// The next output, or `None` if there is none left.
+    /// The next output, or `None` if there is none left. Finds where the agent begins to speak in the audio that goes
+    /// out.
     pub(super) fn poll_output(&mut self, now: CallTime) -> Option<PlaybackOutput> {
         let output = self.sent.outputs.pop_front()?;
         if let PlaybackOutput::Twilio(TwilioMessage::Media(audio)) = &output
@@ -154,7 +155,7 @@ impl Playback {
     }
 
     /// The caller has heard a turn's audio since then. Returns when he hears its first word, if that is known.
-    pub(super) fn first_word(&mut self, turn: TurnId, since: CallTime) -> Option<FirstWord> {
+    pub(super) fn note_heard(&mut self, turn: TurnId, since: CallTime) -> Option<FirstWord> {
         self.voice.heard(turn, since)
     }
 

@@ -160,8 +160,8 @@ pub(super) struct TurnOver {
     pub(super) report: Option<Report>,
     /// The input that the turn began with, if the agent has not answered it.
     pub(super) unanswered: Option<TurnInput>,
-    /// Whether the agent has answered nothing.
-    pub(super) is_unanswered: bool,
+    /// Whether the agent got a text and has answered nothing.
+    pub(super) leaves_text: bool,
     /// What the caller said, if the agent has answered nothing.
     pub(super) unanswered_words: Option<String>,
     /// Whether the stream must be half-closed now, because another one takes over.
@@ -218,10 +218,10 @@ pub(super) struct Broken {
     pub(super) input: TurnInput,
     /// What it got besides, and has not answered.
     pub(super) unanswered: Vec<TurnInput>,
+    /// Whether results of tools that an earlier stream had asked for are among that.
+    pub(super) has_foreign_results: bool,
     /// Session parameters that it has not confirmed.
     pub(super) parameters: Map<String, Value>,
-    /// Whether it got results of tools that an earlier stream had asked for.
-    pub(super) has_foreign_results: bool,
     /// Whether we half-closed it because the caller said nothing. The agent may refuse that.
     pub(super) is_silent: bool,
 }
@@ -382,7 +382,8 @@ pub(super) trait AgentStreams: Debug + Send {
         None
     }
 
-    /// What the caller said, if we ended his utterance before the agent did and no answer has come.
+    /// What the caller said, if we ended his utterance before the agent did, no answer has come, and the agent takes it
+    /// as a text.
     fn words_of_early_end(&self) -> Option<String> {
         None
     }

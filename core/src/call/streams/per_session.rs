@@ -23,8 +23,8 @@
 //! any open --limit of the call, close: Cancel--> Idle
 //! ```
 //!
-//! An answer that has begun has no deadline: a server may never say that it is complete, and the caller may need a
-//! while for his next words, which have one.
+//! An answer that has begun and announces no more has no deadline. Its server may never say that it is complete, and
+//! the caller may need a while for his next words, which have one.
 
 use serde_json::{Map, Value};
 
@@ -39,7 +39,7 @@ use crate::time::CallTime;
 
 use super::answer_parts::{AnswerParts, Earlier};
 use super::heard::Heard;
-use super::session_stream::{Begins, Stream, Tools, Turn};
+use super::session_stream::{Begins, Stream, Turn};
 use super::wait::Wait;
 use super::{
     AfterPart, AgentStreams, AtLimit, Broken, Cancelled, Closed, Late, OpenStream, Opened, Opening, Rotation,
@@ -203,7 +203,7 @@ impl AgentStreams for PerSession {
             caller_speaks: false,
             parameters,
             unanswered: Vec::new(),
-            tools: Tools::default(),
+            wants_tools: false,
             turn: Turn::new(ids.turn, begins, now),
             wait,
         });
@@ -246,10 +246,8 @@ impl AgentStreams for PerSession {
     }
 
     fn note_tool_calls(&mut self) {
-        if let Some(stream) = self.stream_mut()
-            && stream.tools == Tools::Unused
-        {
-            stream.tools = Tools::Own;
+        if let Some(stream) = self.stream_mut() {
+            stream.wants_tools = true;
         }
     }
 
@@ -352,7 +350,7 @@ impl AgentStreams for PerSession {
             turn: stream.turn.id,
             report: stream.answer_report(),
             unanswered: stream.turn.awaited_input().cloned(),
-            is_unanswered: !stream.turn.answer.is_something(),
+            leaves_text: stream.turn.leaves_text,
             unanswered_words: stream.unanswered_words(),
             must_replace,
         };
@@ -453,9 +451,9 @@ impl AgentStreams for PerSession {
             has_part: !stream.turn.answer.is_nothing(),
             is_answered: stream.turn.answer.is_something(),
             input: stream.turn.input().cloned().unwrap_or(TurnInput::Audio),
+            has_foreign_results: stream.has_foreign_results(),
             unanswered: std::mem::take(&mut stream.unanswered),
             parameters: std::mem::take(&mut stream.parameters),
-            has_foreign_results: stream.tools == Tools::Foreign,
             is_silent: false,
         })
     }

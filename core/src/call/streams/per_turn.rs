@@ -28,7 +28,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::agent::{Answer, AnswerPart, Matched, Prompt, ToolResult, TurnInput};
+use crate::agent::{Answer, AnswerPart, MAX_TEXT_CHARS, Matched, Prompt, ToolResult, TurnInput};
 use crate::call::Timer;
 use crate::config::Timeouts;
 use crate::report::{EndFoundBy, Report};
@@ -118,6 +118,12 @@ impl AnswerOfTurn {
         let room = MAX_DEFERRED_PROMPTS.saturating_sub(self.deferred.len());
         self.deferred.extend(prompts.extract_if(.., |prompt| may_wait(prompt)).take(room));
     }
+}
+
+/// What the caller said, as a text. `None` if the agent does not take so long a text.
+fn text_of(heard: &Heard) -> Option<String> {
+    let text = heard.utterance.text();
+    (text.chars().count() <= MAX_TEXT_CHARS).then(|| text.to_owned())
 }
 
 impl PerTurn {
@@ -257,7 +263,7 @@ impl AgentStreams for PerTurn {
             Self::Responding { input: Input::Audio { heard, found_by, .. }, answer, .. }
                 if found_by.is_early() && answer.parts.is_nothing() && !heard.utterance.is_empty() =>
             {
-                Some(heard.utterance.text().to_owned())
+                text_of(heard)
             }
             Self::Idle | Self::Listening { .. } | Self::Responding { .. } => None,
         }
@@ -426,11 +432,12 @@ impl AgentStreams for PerTurn {
                 match input {
                     Input::Other(input) => closed.unanswered = Some(input).filter(|_| !is_answered),
                     Input::Audio { heard, found_by, is_no_input } => {
-                        // A word may be understood after it was taken for silence.
+                        // A word may be understood after we took it for silence. An agent that found silence itself knows it.
+                        let is_early = found_by.is_early();
                         let has_words = !heard.utterance.is_empty();
-                        let words = || TurnInput::Text(heard.utterance.text().to_owned());
-                        let again = || if found_by.is_early() { words() } else { TurnInput::Audio };
-                        closed.ask_again = (has_words && !is_answered).then(again);
+                        let is_unanswered = has_words && !is_answered && (is_early || !is_no_input);
+                        let again = if is_early { text_of(&heard) } else { None };
+                        closed.ask_again = is_unanswered.then(|| again.map_or(TurnInput::Audio, TurnInput::Text));
                         closed.no_input = (is_no_input && !has_words).then_some(NoInputTurn { is_answered });
                     }
                 }

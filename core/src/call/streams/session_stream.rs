@@ -31,21 +31,10 @@ pub(super) struct Stream {
     pub(super) parameters: Map<String, Value>,
     /// Digits, texts and results of tools that it got and the agent has not answered.
     pub(super) unanswered: Vec<TurnInput>,
-    pub(super) tools: Tools,
+    /// Whether it has asked for tools.
+    pub(super) wants_tools: bool,
     pub(super) turn: Turn,
     pub(super) wait: Wait,
-}
-
-/// Whose results of tools a stream got first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Tools {
-    /// It has asked for none and got none.
-    #[default]
-    Unused,
-    /// It has asked for tools itself.
-    Own,
-    /// It got results that an earlier stream had asked for.
-    Foreign,
 }
 
 /// The current turn of a stream.
@@ -59,6 +48,8 @@ pub(super) struct Turn {
     /// Whether audio came before the answer in which nobody speaks.
     pub(super) has_lead: bool,
     pub(super) said: Said,
+    /// Whether the agent's answer so far is empty, and a text waited for it.
+    pub(super) leaves_text: bool,
 }
 
 /// What a turn begins with.
@@ -74,7 +65,15 @@ pub(super) enum Begins {
 
 impl Turn {
     pub(super) fn new(id: TurnId, begins: Begins, now: CallTime) -> Self {
-        Self { id, begins, asked_at: now, answer: AnswerParts::default(), has_lead: false, said: Said::default() }
+        Self {
+            id,
+            begins,
+            asked_at: now,
+            answer: AnswerParts::default(),
+            has_lead: false,
+            said: Said::default(),
+            leaves_text: false,
+        }
     }
 
     /// The input that it began with.
@@ -99,26 +98,36 @@ impl Stream {
         OpenStream { stream: self.id, turn: self.turn.id }
     }
 
-    /// It got an input in between its audio.
+    /// It got an input in between its audio. The caller would have to repeat digits and texts, and an agent waits for
+    /// the results of its tools.
     pub(super) fn note_input(&mut self, input: &TurnInput) {
-        // The caller would have to repeat digits and texts, and an agent waits for the results of its tools.
         let is_repeated = matches!(input, TurnInput::Digits(..) | TurnInput::Text(_) | TurnInput::ToolResults(_));
         if is_repeated && self.unanswered.len() < MAX_UNANSWERED_INPUTS {
             self.unanswered.push(input.clone());
         }
-        if matches!(input, TurnInput::ToolResults(_)) && self.tools == Tools::Unused {
-            self.tools = Tools::Foreign;
-        }
     }
 
-    /// A part of an answer came. The agent asks for tools in the middle of one, and goes on with it when it has the
-    /// results.
+    /// A part of an answer came. The agent asks for tools in the middle of one. What it says when it has the results
+    /// answers them, as far as we know.
     pub(super) fn note_answered(&mut self, answer: &Answer, earlier: Earlier) {
+        self.turn.leaves_text = earlier.is_nothing && answer.is_empty() && self.has_text();
         if earlier.is_input_answered {
             self.unanswered.clear();
         } else if !answer.is_empty() || answer.part == AnswerPart::Final {
             self.unanswered.retain(|input| !matches!(input, TurnInput::ToolResults(_)));
         }
+    }
+
+    /// Whether it got a text that it has not answered.
+    fn has_text(&self) -> bool {
+        let texts = self.unanswered.iter().chain(self.turn.awaited_input());
+        texts.into_iter().any(|input| matches!(input, TurnInput::Text(_)))
+    }
+
+    /// Whether it got results of tools that an earlier stream has asked for, and has not answered them.
+    pub(super) fn has_foreign_results(&self) -> bool {
+        let is_result = |input: &TurnInput| matches!(input, TurnInput::ToolResults(_));
+        !self.wants_tools && self.unanswered.iter().any(is_result)
     }
 
     /// What the caller said in this turn, if the agent has answered nothing.
