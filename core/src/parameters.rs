@@ -92,7 +92,8 @@ pub(crate) fn add_parameters(known: &mut Map<String, Value>, more: &Map<String, 
     all_fit
 }
 
-fn bytes_of_map(map: &Map<String, Value>) -> usize {
+/// How much room that takes, in bytes.
+pub(crate) fn bytes_of_map(map: &Map<String, Value>) -> usize {
     map.iter().map(|(name, value)| bytes_of_entry(name, value)).sum()
 }
 

@@ -4,7 +4,7 @@
 use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
 use crate::audio::BYTES_PER_MS;
 use crate::call::prompt_guard::Source;
-use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
+use crate::call::streams::{Heard, LAST_WORDS_MS, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
 use crate::call::utterance::{TurnAudio, Utterance};
 use crate::call::{Call, Timer};
 use crate::ids::{StreamId, TurnId};
@@ -234,7 +234,11 @@ impl Call {
 
     fn on_stream_ended(&mut self) {
         match self.streams.ended(self.lifecycle.is_ending()) {
-            StreamEnd::Complete => self.close_turn(Some(AgentCommand::Done)),
+            StreamEnd::Complete => {
+                // Also an empty answer is one.
+                self.failures.reset();
+                self.close_turn(Some(AgentCommand::Done));
+            }
             StreamEnd::Replaced => self.on_replaced(),
             StreamEnd::WithoutAnswer => {
                 let message = "the agent closed the stream too early".to_owned();
@@ -247,11 +251,16 @@ impl Call {
     /// A deadline of the open stream has passed.
     pub(super) fn on_stream_late(&mut self) {
         match self.streams.late() {
-            Late::Settled => self.close_turn(Some(AgentCommand::Done)),
+            Late::Settled => {
+                self.failures.reset();
+                self.close_turn(Some(AgentCommand::Done));
+            }
             Late::Replace => self.replace_stream(),
             Late::NotEnded => {
-                self.requeue_unanswered();
+                self.speak_unspoken();
+                let broken = self.requeue_unanswered();
                 self.cancel_turn();
+                self.carry_on(broken, LAST_WORDS_MS);
             }
             Late::FirstInput(turn, input) if self.inputs.is_starting_event(&input) => {
                 self.streams.skip_first_input();
@@ -286,7 +295,7 @@ impl Call {
         }
         self.finish_playing();
         self.timers.stop(Timer::Thinking);
-        if self.awaits_tools() {
+        if self.awaits_tools() && self.lifecycle.is_active() {
             self.start_filler_timer();
         }
         if closed.is_blank {
@@ -297,7 +306,7 @@ impl Call {
         self.report_answer(closed.report);
         match closed.unanswered {
             Some(input) if self.inputs.is_starting_event(&input) => self.starting_event_unanswered(turn),
-            Some(TurnInput::Text(_)) => self.on_unanswered_text(turn),
+            Some(TurnInput::Text(_) | TurnInput::Audio) => self.on_unanswered_again(turn),
             Some(_) | None => {}
         }
         if let Some(no_input) = closed.no_input {

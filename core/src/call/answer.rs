@@ -25,11 +25,17 @@ impl Call {
     pub(super) fn on_answer(&mut self, turn: TurnId, mut answer: Answer) {
         remove_unplayable(&mut answer);
         if answer.is_quiet_audio() && self.lifecycle.is_active() && self.streams.note_lead(self.answer_due()) {
+            let is_thinking = self.timers.is_set(Timer::Thinking);
             self.cancel_fillers();
+            if is_thinking {
+                self.start_filler_timer();
+            }
             self.play_prompts(turn, answer.part, answer.prompts);
             return;
         }
-        self.failures.reset();
+        if !answer.is_empty() || answer.part == AnswerPart::Final {
+            self.failures.reset();
+        }
         // A server may answer without an end of utterance, for example when it hears DTMF tones in the audio.
         self.end_utterance(EndFoundBy::Answer);
         if self.ask_misheard(turn, &answer) {

@@ -20,7 +20,6 @@ use crate::call::{Call, Output, Timer};
 use crate::carried::StandIn;
 use crate::config::{CallConfig, StartingInput};
 use crate::report::Report;
-use crate::time::CallTime;
 
 impl Call {
     /// The agent cannot be had. No stream is open, and what it has not answered is queued.
@@ -52,7 +51,11 @@ impl Call {
         self.outcome.stands_in.clone_from(&self.config.stands_in);
         self.outcome.told = told;
         self.take_over_inputs(inputs, &first);
-        self.start_backups_timers(began);
+        for timer in [Timer::Retry, Timer::Thinking, Timer::Greeting] {
+            self.timers.stop(timer);
+        }
+        self.start_greeting_timer();
+        self.timers.put(Timer::CallTooLong, self.config.call_limit_ms().map(|ms| began + ms));
         self.fillers.begin_again();
         self.play_retry_filler();
     }
@@ -61,7 +64,9 @@ impl Call {
     fn take_over_inputs(&mut self, inputs: AgentInputs, first: &CallConfig) {
         let mut other = std::mem::replace(&mut self.inputs, inputs);
         self.outcome.parameters = self.inputs.take_over(&mut other, self.awaits_greeting, &self.outcome.parameters);
-        let words_first = other.first() == Some(&TurnInput::Audio);
+        let written = self.caller.audio.written();
+        let words_first = other.first() == Some(&TurnInput::Audio)
+            || self.guard.is_voice_before(&self.caller, written, self.digits.began());
         self.digits.set_rules(None);
         let one_by_one = first.dtmf.max_digits == 1;
         for digits in other.take_digits() {
@@ -74,13 +79,5 @@ impl Call {
         if words_first {
             self.inputs.hear_words_first(&*self.streams);
         }
-    }
-
-    fn start_backups_timers(&mut self, began: CallTime) {
-        for timer in [Timer::Retry, Timer::Thinking, Timer::Greeting] {
-            self.timers.stop(timer);
-        }
-        self.start_greeting_timer();
-        self.timers.put(Timer::CallTooLong, self.config.call_limit_ms().map(|ms| began + ms));
     }
 }

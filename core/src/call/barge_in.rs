@@ -65,9 +65,14 @@ impl Call {
         {
             return;
         }
+        // Nothing interrupts the agent's last words.
+        if !self.lifecycle.is_active() {
+            return;
+        }
+        self.streams.note_interrupted();
         // What the agent has written and not spoken is interrupted too.
         self.streams.take_unspoken();
-        if self.playback.is_playing() && self.lifecycle.is_active() {
+        if self.playback.is_playing() {
             self.cut(BargeInBy::Agent, Some(turn));
         }
     }

@@ -153,7 +153,7 @@ impl Call {
         let Some(heard) = self.streams.utterance() else {
             let written = self.caller.audio.written();
             if self.timers.is_set(Timer::Retry) && self.guard.is_voice_before(&self.caller, written, began) {
-                self.inputs.hear_words_first(&*self.streams);
+                self.inputs.hear_words_before_last(&*self.streams);
             }
             return;
         };

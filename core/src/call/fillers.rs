@@ -73,18 +73,23 @@ impl Call {
     }
 
     pub(super) fn on_thinking(&mut self) {
-        let thinking = if self.awaits_tools() { Thinking::Yes } else { self.streams.thinking() };
-        match thinking {
-            Thinking::No => {}
-            Thinking::UnlessCallerSpeaks if self.caller.voice.is_speaking() => {
-                // Always later than now. A timer that is due at once would never stop firing.
-                let again_ms = self.config.fillers.thinking_after_ms.max(MIN_RECHECK_MS);
-                self.timers.set(Timer::Thinking, self.now + again_ms);
-            }
-            Thinking::UnlessCallerSpeaks | Thinking::Yes => {
-                let clip = self.config.fillers.thinking.clone();
-                self.play_filler(clip, "thinking");
-            }
+        let thinking = match (self.tools.are_running(), self.streams.waits_for_tools()) {
+            (true, true) => Thinking::Yes,
+            (true, false) => Thinking::UnlessCallerSpeaks,
+            (false, _) => self.streams.thinking(),
+        };
+        let must_wait = match thinking {
+            Thinking::No => return,
+            Thinking::UnlessCallerSpeaks => self.caller.voice.is_speaking() || self.playback.is_playing(),
+            Thinking::Yes => false,
+        };
+        if must_wait {
+            // Always later than now. A timer that is due at once would never stop firing.
+            let again_ms = self.config.fillers.thinking_after_ms.max(MIN_RECHECK_MS);
+            self.timers.set(Timer::Thinking, self.now + again_ms);
+        } else {
+            let clip = self.config.fillers.thinking.clone();
+            self.play_filler(clip, "thinking");
         }
     }
 

@@ -12,8 +12,8 @@ use crate::config::{CallConfig, StartingInput};
 use crate::parameters::NameCase;
 use crate::turn_data::{END_USER_PREFIX, PAGE_PARAMETER, TurnData, is_page};
 
-/// How many complete inputs of digits may wait for the agent.
-const MAX_QUEUED_DIGITS: usize = 16;
+/// How many complete inputs of digits may wait for the agent. An agent may take each key as one (CES).
+const MAX_QUEUED_DIGITS: usize = 128;
 
 /// How many texts of the caller's may wait for the agent.
 const MAX_QUEUED_TEXTS: usize = 16;
@@ -259,12 +259,19 @@ impl AgentInputs {
         }
     }
 
+    /// The same, if he said them before the input that waits last.
+    pub(super) fn hear_words_before_last(&mut self, streams: &dyn AgentStreams) {
+        if streams.can_begin_with(&TurnInput::Audio) && !self.queue.contains(&TurnInput::Audio) {
+            self.queue.insert(self.queue.len().saturating_sub(1), TurnInput::Audio);
+        }
+    }
+
     /// Takes over what the stream got besides audio and has not answered, so that the next stream sends it. It goes
     /// before what waits, and results of tools go before all.
     pub(super) fn requeue(&mut self, broken: &mut Broken) {
         let mut unanswered = std::mem::take(&mut broken.unanswered);
         // The starting event is sent again. The starting text follows only if the agent does not answer it.
-        if !broken.has_part && self.is_starting_event(&broken.input) {
+        if !broken.is_answered && self.is_starting_event(&broken.input) {
             unanswered.retain(|input| !matches!(input, TurnInput::Text(_)));
         }
         let (results, others): (Vec<_>, Vec<_>) =

@@ -116,6 +116,9 @@ impl Call {
     /// Twilio has said which call it is, and with which parameters it started the stream.
     pub(super) fn on_started(&mut self, call_sid: CallSid, stream_sid: StreamSid, start: Start) {
         let Lifecycle::AwaitingStart { until, migration } = self.lifecycle else { return };
+        if self.config.call_sid.as_ref().is_some_and(|expected| *expected != call_sid) {
+            return self.close(CloseReason::WrongCall);
+        }
         let custom = start.custom_parameters;
         self.facts = CallFacts::of(&call_sid, &start.account_sid, &custom);
         let told = ToldFacts::new(&self.facts, &self.config.call_parameters, self.config.parameter_names);

@@ -1,16 +1,9 @@
 //! Migration to another media stream in the same session, before the platform cuts this one or before this instance
 //! ends. We close the WebSocket in a gap of the conversation, and `<Connect action>` carries the call on.
 
-use crate::audio::bytes;
 use crate::call::Call;
-use crate::call::caller::Caller;
 use crate::call::lifecycle::{Lifecycle, Migration};
-use crate::call::prompt_guard::PromptGuard;
-use crate::call::streams::Heard;
 use crate::report::CloseReason;
-
-/// How long the words of a voice may be on their way, in milliseconds: until then the agent may send a transcript.
-const UNDERSTOOD_MS: u64 = 2_000;
 
 impl Call {
     /// The call should migrate as soon as nobody would notice it, and must when the timeout is over.
@@ -36,7 +29,9 @@ impl Call {
     /// answer.
     fn is_gap(&self) -> bool {
         let is_quiet = match self.streams.listening() {
-            Some((_, heard)) => heard.utterance.is_empty() && !may_have_spoken(heard, &self.caller, &self.guard),
+            Some((_, heard)) => {
+                heard.utterance.is_empty() && !self.guard.may_have_spoken(&self.caller, heard, self.now)
+            }
             None => self.caller.audio.unwritten_ms() == 0,
         };
         is_quiet
@@ -47,12 +42,4 @@ impl Call {
             && self.digits.is_empty()
             && self.inputs.is_empty()
     }
-}
-
-/// Whether a voice that the agent has neither understood nor answered may be the caller's.
-fn may_have_spoken(heard: &Heard, caller: &Caller, guard: &PromptGuard) -> bool {
-    let now = caller.audio.received();
-    let unanswered = heard.began.max(caller.audio.kept_from());
-    let since = unanswered.max(now.saturating_sub(bytes(UNDERSTOOD_MS)));
-    caller.voice.end_since(since).is_some() && !guard.is_agents_voice(caller, since, now)
 }

@@ -256,11 +256,12 @@ impl Call {
         self.set_fetch_timer();
     }
 
-    /// No stream opens for audio while a prompt is fetched, because a new stream is told how long the prompt still
-    /// plays. An open stream listens on. An agent with one stream for each turn takes the results of its tools next, so
+    /// No stream opens for audio while a prompt is fetched if it is told how long the prompt still plays (ES, CX). An
+    /// open stream listens on. An agent with one stream for each turn takes the results of its tools next, so
     /// no stream opens before they are there.
     fn may_open_stream(&self) -> bool {
-        let must_wait = self.inputs.is_empty() && self.playback.is_fetching() || self.awaits_tools();
+        let awaits_prompt = self.streams.is_told_of_prompts() && self.playback.is_fetching();
+        let must_wait = self.inputs.is_empty() && awaits_prompt || self.awaits_tools();
         self.lifecycle.is_active() && self.streams.open().is_none() && !must_wait && !self.timers.is_set(Timer::Retry)
     }
 

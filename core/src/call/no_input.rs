@@ -1,6 +1,7 @@
 //! Silence: a caller who does not answer, and a call that would never end.
 
 use crate::agent::TurnInput;
+use crate::call::prompt_guard::UNDERSTOOD_MS;
 use crate::call::streams::NoInputTurn;
 use crate::call::{Call, Timer};
 use crate::ending::CallLimit;
@@ -43,9 +44,16 @@ impl Call {
         let max_ms = self.config.limits.silence_ms;
         let too_long = (is_quiet && max_ms > 0).then(|| self.silence.since + max_ms);
         self.timers.put(Timer::SilenceTooLong, too_long);
-        let counts_from = self.silence.since.max(self.silence.told);
-        let no_input = self.no_input_after().filter(|_| is_quiet).map(|ms| counts_from + ms);
-        self.timers.put(Timer::NoInput, no_input);
+        self.timers.put(Timer::NoInput, self.no_input_at().filter(|_| is_quiet));
+    }
+
+    /// When the caller has said nothing for too long. A word of just now may have no transcript yet: it is waited for, but
+    /// no longer than that, because a noise may sound like a voice.
+    fn no_input_at(&self) -> Option<CallTime> {
+        let at = self.silence.since.max(self.silence.told) + self.no_input_after()?;
+        let (_, heard) = self.streams.listening()?;
+        let may_have_spoken = at <= self.now && self.guard.may_have_spoken(&self.caller, heard, self.now);
+        Some(if may_have_spoken { at + UNDERSTOOD_MS } else { at })
     }
 
     /// How long silence may last before we tell the agent. `None` if the agent notices by itself or is not listening.
@@ -55,7 +63,7 @@ impl Call {
         let speaks = !heard.utterance.is_empty() || self.caller.voice.is_speaking() || !self.digits.is_empty();
         // The agent may still be working on this event or on what the caller said.
         let notices = self.streams.utterance().is_none() || self.end_rules.rule().agent_may_end();
-        if speaks || self.streams.awaits_answer() || (rule.event.is_none() && notices) {
+        if speaks || self.streams.awaits_answer() || self.tools.are_running() || (rule.event.is_none() && notices) {
             return None;
         }
         let first_key_ms = self.config.dtmf.first_digit_ms;
@@ -70,6 +78,9 @@ impl Call {
     /// The caller has said nothing for too long. An agent that does not handle no-input gets an event. One that handles
     /// it itself, and was told not to notice silence, may do so when the stream is half-closed.
     pub(super) fn on_no_input(&mut self) {
+        if self.no_input_at().is_some_and(|at| at > self.now) {
+            return;
+        }
         if self.streams.takes_input().is_none() {
             if self.config.no_input.event.is_none() {
                 self.silence.told = self.now;

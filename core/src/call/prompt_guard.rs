@@ -30,6 +30,9 @@ const MIN_REST_MS: u64 = 1_500;
 /// How long ago the agent heard what made it want its prompt stopped, in milliseconds at most.
 const RECENT_MS: Position = 600;
 
+/// How long the words of a voice may be on their way, in milliseconds: until then the agent may send a transcript.
+pub(super) const UNDERSTOOD_MS: u64 = 2_000;
+
 /// What we know about the words of the turn that listens.
 #[derive(Debug, Default)]
 struct HeardWords {
@@ -174,6 +177,17 @@ impl PromptGuard {
     /// Whether the caller said something in a turn before an input that began there.
     pub(super) fn spoke_before(&self, caller: &Caller, heard: &Heard, began: Position) -> bool {
         !heard.utterance.is_empty() || self.is_voice_before(caller, heard.began, began)
+    }
+
+    /// Whether a voice that the agent has neither understood nor answered may be the caller's.
+    pub(super) fn may_have_spoken(&self, caller: &Caller, heard: &Heard, now: CallTime) -> bool {
+        let received = caller.audio.received();
+        let unanswered = heard.began.max(caller.audio.kept_from());
+        // What waited for a stream came to it all at once.
+        let is_new = now.ms_since(heard.opened_at) < UNDERSTOOD_MS;
+        let recent = if is_new { unanswered } else { received.saturating_sub(bytes(UNDERSTOOD_MS)) };
+        let since = unanswered.max(recent);
+        caller.voice.end_since(since).is_some() && !self.is_agents_voice(caller, since, received)
     }
 
     /// Whether the last `ms` of the caller's audio, since the agent began to speak, are louder than the prompt's echo.

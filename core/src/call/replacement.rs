@@ -26,19 +26,26 @@ impl Call {
         }
     }
 
-    /// A stream to be replaced has ended, and another one takes over. If it ended at once without an answer, the agent
-    /// has failed.
+    /// A stream to be replaced has ended, and another one takes over.
     pub(super) fn on_replaced(&mut self) {
-        let Some(Broken { opened_at, is_answered, .. }) = self.requeue_unanswered() else { return };
+        let broken = self.requeue_unanswered();
         self.close_turn(Some(AgentCommand::Done));
-        let is_short = self.now.ms_since(opened_at) < SHORT_STREAM_MS;
-        if is_answered || !is_short || !self.lifecycle.is_active() {
-            self.pace_streams(opened_at);
+        self.carry_on(broken, 0);
+    }
+
+    /// The next stream takes over from one that was waited for. If that had to be replaced at once and has not answered,
+    /// the agent has failed.
+    pub(super) fn carry_on(&mut self, broken: Option<Broken>, waited_ms: u64) {
+        let Some(broken) = broken else { return };
+        let is_short = self.now.ms_since(broken.opened_at) < SHORT_STREAM_MS + waited_ms;
+        if broken.is_answered || !is_short || !self.lifecycle.is_active() {
+            self.pace_streams(broken.opened_at);
             return;
         }
         let retry = &self.config.retry;
         match self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms) {
-            Some(pause) => self.timers.set(Timer::Retry, self.now + pause),
+            Some(pause) if pause > waited_ms => self.timers.set(Timer::Retry, self.now + pause),
+            Some(_) => {}
             None => self.on_agent_lost(),
         }
     }
@@ -57,7 +64,7 @@ impl Call {
         let mut broken = self.streams.salvage()?;
         self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
         self.inputs.requeue(&mut broken);
-        if !broken.has_part && !matches!(broken.input, TurnInput::Audio) {
+        if !broken.is_answered && !matches!(broken.input, TurnInput::Audio) {
             self.inputs.add_first(broken.input.clone());
         }
         Some(broken)
@@ -78,7 +85,7 @@ impl Call {
         self.report_answer(over.report);
         match over.unanswered_words {
             Some(words) => self.on_unanswered_words(over.turn, words),
-            None if over.leaves_text => self.on_unanswered_text(over.turn),
+            None if over.leaves_text => self.on_unanswered_again(over.turn),
             None => {}
         }
         if over.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {

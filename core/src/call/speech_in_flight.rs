@@ -38,6 +38,8 @@ const MAX_SILENCE: Position = bytes(1_000);
 pub(super) struct SpeechInFlight {
     /// Where its audio began.
     began: Position,
+    /// Where what it has not answered begins.
+    turn_began: Position,
     /// How much was written when, in the last [`MAX_FLIGHT_MS`], oldest first. The first mark is older.
     marks: VecDeque<(CallTime, Position)>,
     understood: Understood,
@@ -99,7 +101,8 @@ impl Understood {
 impl SpeechInFlight {
     /// A stream gets the caller's audio from `began` on.
     pub(super) fn listens(&mut self, began: Position, now: CallTime) {
-        *self = Self { began, marks: VecDeque::from([(now, began)]), resent: self.resent, ..Self::default() };
+        let (marks, resent) = (VecDeque::from([(now, began)]), self.resent);
+        *self = Self { began, turn_began: began, marks, resent, ..Self::default() };
     }
 
     /// So much was written by now.
@@ -214,8 +217,9 @@ impl SpeechInFlight {
     ) -> Option<Position> {
         self.ended_by = EndedBy::Unannounced;
         let flight = self.at_transcript.clone().unwrap_or_else(|| self.on_its_way(written));
-        let begins = self.first_unheard(voices, &flight)?;
-        Some(begins.saturating_sub(PRE_ROLL).max(self.began))
+        let begins = self.first_unheard(voices, &flight);
+        self.turn_began = begins.unwrap_or(written);
+        Some(begins?.saturating_sub(PRE_ROLL).max(self.began))
     }
 
     /// Where the first voice begins that the recogniser did not hear, or the unheard part of it.
@@ -225,7 +229,7 @@ impl SpeechInFlight {
         flight: &Range<Position>,
     ) -> Option<Position> {
         let mut last: Option<Range<Position>> = None;
-        for voice in voices.filter(|voice| voice.end > self.began) {
+        for voice in voices.filter(|voice| voice.end > self.turn_began) {
             let begins = self.unheard_part(&voice, last.as_ref(), flight);
             let is_new = |begins: &Position| self.resent.is_none_or(|resent| *begins > resent);
             if let Some(begins) = begins.filter(is_new) {

@@ -79,6 +79,7 @@ impl Call {
         if self.config.has_tools && self.tools.have_room() {
             let id = self.tools.run(turn, calls.clone());
             self.outputs.add(Output::RunTools(id, calls));
+            self.start_filler_timer();
         } else {
             for call in &calls {
                 self.outputs.report(Report::ToolRefused { turn, tool: call.tool.clone() });

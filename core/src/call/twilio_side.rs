@@ -23,7 +23,10 @@ impl Call {
         match twilio::parse(text)? {
             Inbound::Connected => {}
             Inbound::Start(_) if is_started => return Err(PeerFault::SecondStart.into()),
-            Inbound::Start(start) => self.on_start(*start)?,
+            Inbound::Start(start) => {
+                let (call_sid, stream_sid) = ids_of(&start)?;
+                self.on_started(call_sid, stream_sid, *start);
+            }
             Inbound::Stop => self.close(CloseReason::Stop),
             Inbound::Unknown { event } => {
                 self.outputs.report(Report::UnknownEvent { event: event.chars().take(EVENT_NAME_CHARS).collect() });
@@ -41,20 +44,6 @@ impl Call {
             }
             Inbound::Dtmf(dtmf) => self.on_digit(dtmf.digit),
         }
-        Ok(())
-    }
-
-    fn on_start(&mut self, start: Start) -> Result<(), InputError> {
-        let call_sid = CallSid::new(&start.call_sid).map_err(|_| PeerFault::BadIds)?;
-        let stream_sid = StreamSid::new(&start.stream_sid).ok_or(PeerFault::BadIds)?;
-        if !start.media_format.is_telephone() {
-            return Err(PeerFault::MediaFormat.into());
-        }
-        if self.config.call_sid.as_ref().is_some_and(|expected| *expected != call_sid) {
-            self.close(CloseReason::WrongCall);
-            return Ok(());
-        }
-        self.on_started(call_sid, stream_sid, start);
         Ok(())
     }
 
@@ -155,4 +144,11 @@ impl Call {
             Rotation::Replace => self.replace_stream(),
         }
     }
+}
+
+/// The ids of a stream that can be used.
+fn ids_of(start: &Start) -> Result<(CallSid, StreamSid), PeerFault> {
+    let call_sid = CallSid::new(&start.call_sid).map_err(|_| PeerFault::BadIds)?;
+    let stream_sid = StreamSid::new(&start.stream_sid).ok_or(PeerFault::BadIds)?;
+    if start.media_format.is_telephone() { Ok((call_sid, stream_sid)) } else { Err(PeerFault::MediaFormat) }
 }

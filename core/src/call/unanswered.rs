@@ -37,8 +37,9 @@ impl Call {
         asks_again
     }
 
-    /// The agent has answered a text with nothing. If it got words again as a text, the caller waits in vain.
-    pub(super) fn on_unanswered_text(&mut self, turn: TurnId) {
+    /// The agent has answered a text with nothing, or audio in which it understood nothing. If that was the caller's
+    /// words again, he waits in vain.
+    pub(super) fn on_unanswered_again(&mut self, turn: TurnId) {
         if self.asked == Asked::Again {
             self.on_unanswered(turn);
         }

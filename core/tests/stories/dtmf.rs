@@ -275,7 +275,7 @@ fn digits_after_the_agents_last_words_change_nothing() {
 #[test]
 fn queued_digits_are_limited() {
     let mut test = TestCall::started(starting_text());
-    test.press(&"1#".repeat(100));
+    test.press(&"1#".repeat(200));
     assert!(test.reports().any(|report| *report == Report::DigitDropped));
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..answer(0) })));
     let mut turn = 2;
@@ -283,7 +283,7 @@ fn queued_digits_are_limited() {
         test.agent(turn, answered(0));
         turn += 1;
     }
-    assert_eq!(turn - 2, 16);
+    assert_eq!(turn - 2, 128);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod dtmf;
 mod echo;
 mod end_of_utterance;
 mod ending;
+mod event_orders;
 mod exchange;
 mod failures;
 mod far_agent;

@@ -198,7 +198,7 @@ settings! {
             .sets(&["/bargeIn/heardParameter"]);
         /// The event that an agent without a no-input handler gets when the caller does not answer
         Agent NO_INPUT_EVENT: String = form("EVENT", "", event).example("NO_INPUT").sets(&["/noInput/event"]);
-        /// After how much silence NO_INPUT_EVENT is sent
+        /// After how much silence NO_INPUT_EVENT is sent. A voice that is not understood yet holds it up for 2 s at most
         Agent NO_INPUT_MS: u64 = number(500..=600_000).default_is("8000").needs("NO_INPUT_EVENT")
             .sets(&["/noInput/afterMs"]);
         /// A WAV file that is played once in a turn while the agent thinks

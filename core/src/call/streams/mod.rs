@@ -32,6 +32,9 @@ use per_session::PerSession;
 use per_turn::PerTurn;
 pub use said::MAX_ANSWER_TEXT_BYTES;
 
+/// How long a half-closed stream that is replaced may take to end, in milliseconds.
+pub(super) const LAST_WORDS_MS: u64 = 2_000;
+
 /// The machine for an agent of that kind.
 pub(super) fn streams(shape: StreamShape) -> Box<dyn AgentStreams> {
     match shape {
@@ -210,8 +213,6 @@ pub(super) struct Broken {
     pub(super) opened_at: CallTime,
     /// Whether the caller's audio went to it.
     pub(super) was_listening: bool,
-    /// Whether a part of an answer came, be it an empty one.
-    pub(super) has_part: bool,
     /// Whether a part of an answer came that was not empty.
     pub(super) is_answered: bool,
     /// What the turn began with.
@@ -416,6 +417,9 @@ pub(super) trait AgentStreams: Debug + Send {
 
     /// The stream has asked for tools.
     fn note_tool_calls(&mut self) {}
+
+    /// The agent has stopped its answer.
+    fn note_interrupted(&mut self) {}
 
     /// Whether the agent's own messages stop its prompts.
     fn stops_prompts(&self) -> bool {

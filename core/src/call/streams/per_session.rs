@@ -14,7 +14,7 @@
 //! FinishingAnswer --the turn is complete, or the rest does not come in time: HalfClose--> Closing
 //! Closing --the turn is complete--> Closing
 //! FinishingAnswer, Closing --ended by the server, failed: Done--> Idle
-//! Closing --the server does not end it in time: Cancel--> Idle
+//! Closing --the server does not end it in time: Cancel--> Idle (if it had to close at once: retry)
 //! Listening --ended by the server or failed, without an answer--> Idle (retry)
 //! Listening --ended by the server or failed, in an answer: Done--> Idle
 //! any open --the agent's part of the call is over and no more words come: Done--> Idle
@@ -42,12 +42,9 @@ use super::heard::Heard;
 use super::session_stream::{Begins, Stream, Turn};
 use super::wait::Wait;
 use super::{
-    AfterPart, AgentStreams, AtLimit, Broken, Cancelled, Closed, Late, OpenStream, Opened, Opening, Rotation,
-    StreamEnd, Thinking, TurnOver, Understood,
+    AfterPart, AgentStreams, AtLimit, Broken, Cancelled, Closed, LAST_WORDS_MS, Late, OpenStream, Opened, Opening,
+    Rotation, StreamEnd, Thinking, TurnOver, Understood,
 };
-
-/// How long a half-closed stream may take to end, in milliseconds.
-const LAST_WORDS_MS: u64 = 2_000;
 
 /// How long we wait for an answer to the starting event, in milliseconds. After that, we assume that the agent does not
 /// know the event.
@@ -141,7 +138,8 @@ impl AgentStreams for PerSession {
     }
 
     fn thinking(&self) -> Thinking {
-        let is_unanswered = self.stream().is_some_and(|stream| stream.turn.answer.is_nothing());
+        let is_unanswered =
+            self.stream().is_some_and(|stream| !stream.turn.answer.is_something() || stream.wait.is_for_answer());
         if is_unanswered { Thinking::UnlessCallerSpeaks } else { Thinking::No }
     }
 
@@ -251,6 +249,12 @@ impl AgentStreams for PerSession {
         }
     }
 
+    fn note_interrupted(&mut self) {
+        if let Some(stream) = self.stream_mut() {
+            stream.turn.is_interrupted = stream.turn.answer.is_something();
+        }
+    }
+
     /// The agent marks no transcript as final, and its answer does not say what it understood.
     fn note_transcript(&mut self, _is_final: bool, now: CallTime, due: CallTime) -> Understood {
         self.await_answer(now, due);
@@ -269,7 +273,14 @@ impl AgentStreams for PerSession {
     fn note_answer(&mut self, answer: &Answer, now: CallTime) -> Option<Earlier> {
         let stream = self.stream_mut()?;
         stream.parameters.clear();
-        stream.wait.part_came();
+        if !answer.is_empty() {
+            stream.turn.is_interrupted = false;
+        }
+        // A part that only sets variables is no answer, and the end of one that was interrupted is none to what the
+        // caller has said into it.
+        if !answer.is_empty() || (answer.part == AnswerPart::Final && !stream.turn.is_interrupted) {
+            stream.wait.part_came();
+        }
         let earlier = stream.turn.answer.note(answer, stream.turn.asked_at, now);
         stream.note_answered(answer, earlier);
         Some(earlier)
@@ -354,9 +365,12 @@ impl AgentStreams for PerSession {
             unanswered_words: stream.unanswered_words(),
             must_replace,
         };
+        let goes_on = stream.turn.is_interrupted && stream.wait.is_for_answer();
         // Until the caller is understood, the thought counts from the end of the last turn's input.
         stream.turn = Turn::new(next, Begins::Audio, stream.turn.asked_at);
-        stream.heard.utterance = Utterance::default();
+        if !goes_on {
+            stream.heard.utterance = Utterance::default();
+        }
         Some(over)
     }
 
@@ -421,7 +435,7 @@ impl AgentStreams for PerSession {
             (_, Some(Wait::Rest(_))) => Late::Settled,
             (Self::FinishingAnswer(_), _) => Late::Replace,
             (Self::Closing(_), _) => Late::NotEnded,
-            (Self::Listening(stream), _) if stream.turn.answer.is_nothing() && stream.heard.utterance.is_empty() => {
+            (Self::Listening(stream), _) if !stream.turn.answer.is_something() && stream.heard.utterance.is_empty() => {
                 let first = stream.turn.awaited_input().cloned();
                 first.map_or(Late::NoAnswer, |input| Late::FirstInput(stream.turn.id, input))
             }
@@ -448,7 +462,6 @@ impl AgentStreams for PerSession {
             turn: stream.turn.id,
             opened_at: stream.opened_at,
             was_listening,
-            has_part: !stream.turn.answer.is_nothing(),
             is_answered: stream.turn.answer.is_something(),
             input: stream.turn.input().cloned().unwrap_or(TurnInput::Audio),
             has_foreign_results: stream.has_foreign_results(),

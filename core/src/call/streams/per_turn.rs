@@ -385,9 +385,7 @@ impl AgentStreams for PerTurn {
     }
 
     fn salvage(&mut self) -> Option<Broken> {
-        let parts = self.answer().map(|answer| &answer.parts);
-        let has_part = parts.is_some_and(|parts| !parts.is_nothing());
-        let is_answered = parts.is_some_and(AnswerParts::is_something);
+        let is_answered = self.answer().is_some_and(|answer| answer.parts.is_something());
         let was_listening = matches!(self, Self::Listening { .. });
         let input = match self {
             Self::Responding { input: Input::Other(input), .. } => input.clone(),
@@ -406,7 +404,6 @@ impl AgentStreams for PerTurn {
             turn: stream.ids.turn,
             opened_at: stream.opened_at,
             was_listening,
-            has_part,
             is_answered,
             input,
             unanswered: Vec::new(),
@@ -438,6 +435,7 @@ impl AgentStreams for PerTurn {
                         let is_unanswered = has_words && !is_answered && (is_early || !is_no_input);
                         let again = if is_early { text_of(&heard) } else { None };
                         closed.ask_again = is_unanswered.then(|| again.map_or(TurnInput::Audio, TurnInput::Text));
+                        closed.unanswered = (!has_words && !is_answered && !is_no_input).then_some(TurnInput::Audio);
                         closed.no_input = (is_no_input && !has_words).then_some(NoInputTurn { is_answered });
                     }
                 }

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::agent::{Answer, AnswerPart, Intent, TurnInput};
+use crate::agent::{Answer, AnswerPart, Intent, ToolOutcome, TurnInput};
 use crate::audio::Position;
 use crate::ids::{StreamId, TurnId};
+use crate::parameters::bytes_of_map;
 use crate::report::Report;
 use crate::time::CallTime;
 
@@ -15,7 +16,11 @@ use super::said::Said;
 use super::wait::Wait;
 
 /// How many unanswered inputs we keep for the next stream.
-const MAX_UNANSWERED_INPUTS: usize = 32;
+const MAX_UNANSWERED_INPUTS: usize = 128;
+
+/// How much of the results of tools we keep for the next stream, in bytes. An agent may ask for sixteen at once, which
+/// have 256 KiB each at most.
+const MAX_RESULT_BYTES: usize = 1 << 20;
 
 /// What a stream is in all states.
 #[derive(Debug)]
@@ -29,7 +34,7 @@ pub(super) struct Stream {
     pub(super) caller_speaks: bool,
     /// Session parameters that it has not confirmed.
     pub(super) parameters: Map<String, Value>,
-    /// Digits, texts and results of tools that it got and the agent has not answered.
+    /// What it got in between its audio, and the agent has not answered.
     pub(super) unanswered: Vec<TurnInput>,
     /// Whether it has asked for tools.
     pub(super) wants_tools: bool,
@@ -47,6 +52,8 @@ pub(super) struct Turn {
     pub(super) answer: AnswerParts,
     /// Whether audio came before the answer in which nobody speaks.
     pub(super) has_lead: bool,
+    /// Whether the agent has stopped its answer, and no more of one has come.
+    pub(super) is_interrupted: bool,
     pub(super) said: Said,
     /// Whether the agent's answer so far is empty, and a text waited for it.
     pub(super) leaves_text: bool,
@@ -71,6 +78,7 @@ impl Turn {
             asked_at: now,
             answer: AnswerParts::default(),
             has_lead: false,
+            is_interrupted: false,
             said: Said::default(),
             leaves_text: false,
         }
@@ -98,11 +106,10 @@ impl Stream {
         OpenStream { stream: self.id, turn: self.turn.id }
     }
 
-    /// It got an input in between its audio. The caller would have to repeat digits and texts, and an agent waits for
-    /// the results of its tools.
+    /// It got an input in between its audio.
     pub(super) fn note_input(&mut self, input: &TurnInput) {
-        let is_repeated = matches!(input, TurnInput::Digits(..) | TurnInput::Text(_) | TurnInput::ToolResults(_));
-        if is_repeated && self.unanswered.len() < MAX_UNANSWERED_INPUTS {
+        let bytes: usize = self.unanswered.iter().chain([input]).map(bytes_of_results).sum();
+        if self.unanswered.len() < MAX_UNANSWERED_INPUTS && bytes <= MAX_RESULT_BYTES {
             self.unanswered.push(input.clone());
         }
     }
@@ -133,7 +140,7 @@ impl Stream {
     /// What the caller said in this turn, if the agent has answered nothing.
     pub(super) fn unanswered_words(&self) -> Option<String> {
         // If the turn began with another input, its empty answer is to that.
-        let is_to_words = self.turn.input().is_none() && !self.heard.utterance.is_empty();
+        let is_to_words = self.turn.awaited_input().is_none() && !self.heard.utterance.is_empty();
         let is_unanswered = is_to_words && !self.turn.answer.is_something();
         is_unanswered.then(|| self.heard.utterance.text().to_owned())
     }
@@ -153,4 +160,15 @@ impl Stream {
             thought_ms: self.turn.answer.thought_ms,
         })
     }
+}
+
+/// How much room the results of tools take, in bytes.
+fn bytes_of_results(input: &TurnInput) -> usize {
+    let TurnInput::ToolResults(results) = input else { return 0 };
+    let outcomes = results.iter().map(|result| match &result.outcome {
+        ToolOutcome::Done(result) => bytes_of_map(result),
+        ToolOutcome::Failed(why) => why.len(),
+        ToolOutcome::Refused => 0,
+    });
+    outcomes.sum()
 }
