@@ -18,7 +18,7 @@ const MAX_OUTPUTS: u64 = 1_000;
 const MAX_TIMEOUTS_AT_ONCE: u32 = 32;
 
 /// How many turns other than the caller's speech may wait for the agent: core's limit for digits, and some more.
-const MAX_WAITING_TURNS: u32 = 40;
+const MAX_WAITING_TURNS: u32 = 180;
 
 /// The audio of one chunk, in bytes of mu-law.
 const CHUNK_BYTES: u64 = CHUNK_MS * 8;

@@ -2,7 +2,7 @@
 
 use crate::agent::TurnInput;
 use crate::call::prompt_guard::UNDERSTOOD_MS;
-use crate::call::streams::NoInputTurn;
+use crate::call::streams::{Heard, NoInputTurn};
 use crate::call::{Call, Timer};
 use crate::ending::CallLimit;
 use crate::report::{EndFoundBy, Report};
@@ -44,21 +44,20 @@ impl Call {
         let max_ms = self.config.limits.silence_ms;
         let too_long = (is_quiet && max_ms > 0).then(|| self.silence.since + max_ms);
         self.timers.put(Timer::SilenceTooLong, too_long);
-        self.timers.put(Timer::NoInput, self.no_input_at().filter(|_| is_quiet));
+        self.timers.put(Timer::NoInput, is_quiet.then(|| self.no_input_at()).flatten());
     }
 
     /// When the caller has said nothing for too long. A word of just now may have no transcript yet: it is waited for, but
     /// no longer than that, because a noise may sound like a voice.
     fn no_input_at(&self) -> Option<CallTime> {
-        let at = self.silence.since.max(self.silence.told) + self.no_input_after()?;
         let (_, heard) = self.streams.listening()?;
+        let at = self.silence.since.max(self.silence.told) + self.no_input_after(heard)?;
         let may_have_spoken = at <= self.now && self.guard.may_have_spoken(&self.caller, heard, self.now);
         Some(if may_have_spoken { at + UNDERSTOOD_MS } else { at })
     }
 
-    /// How long silence may last before we tell the agent. `None` if the agent notices by itself or is not listening.
-    fn no_input_after(&self) -> Option<u64> {
-        let (_, heard) = self.streams.listening()?;
+    /// How long silence may last before we tell the agent that is listening. `None` if it notices by itself or is at work.
+    fn no_input_after(&self, heard: &Heard) -> Option<u64> {
         let rule = &self.config.no_input;
         let speaks = !heard.utterance.is_empty() || self.caller.voice.is_speaking() || !self.digits.is_empty();
         // The agent may still be working on this event or on what the caller said.
@@ -71,7 +70,7 @@ impl Call {
         Some(match (expects_keys, notices) {
             (true, _) => first_key_ms,
             (false, true) => rule.after_ms,
-            (false, false) => self.end_rules.no_speech_ms(self.config.no_input.after_ms),
+            (false, false) => self.end_rules.no_speech_ms(rule.after_ms),
         })
     }
 

@@ -24,8 +24,8 @@ pub(super) struct Levels {
 /// The filters.
 #[derive(Debug)]
 pub(super) struct Bands {
-    /// The end of the block before and the whole block.
-    samples: [i16; PAST + BLOCK],
+    /// The end of the block before and the whole block, as wide as the filters add them up.
+    samples: [i32; PAST + BLOCK],
     low: [i16; LOW_BLOCK],
 }
 
@@ -40,7 +40,7 @@ impl Bands {
     pub(super) fn push(&mut self, block: &[u8; BLOCK]) -> Levels {
         self.samples.copy_within(BLOCK.., 0);
         for (sample, &code) in self.samples[PAST..].iter_mut().zip(block) {
-            *sample = mulaw_to_linear(code);
+            *sample = mulaw_to_linear(code).into();
         }
         Levels { low: self.filter_low(), high: self.measure_high() }
     }
@@ -54,7 +54,7 @@ impl Bands {
     /// length that look at many samples at once.
     fn filter_low(&mut self) -> u32 {
         let pairs = self.samples[2..].as_chunks::<2>().0;
-        let pairs: [i32; LOW_BLOCK + 3] = from_fn(|at| i32::from(pairs[at][0]) + i32::from(pairs[at][1]));
+        let pairs: [i32; LOW_BLOCK + 3] = from_fn(|at| pairs[at][0] + pairs[at][1]);
         let fours: [i32; LOW_BLOCK + 2] = from_fn(|at| pairs[at] + pairs[at + 1]);
         // The sum of 8 magnitudes of at most 32,124: an eighth fits.
         self.low = from_fn(|at| i16::try_from((fours[at + 2] - fours[at]) / 8).unwrap_or_default());
@@ -63,7 +63,7 @@ impl Bands {
 
     /// A quarter of the second difference: what is above about 2,000 Hz, where the consonants are.
     fn measure_high(&self) -> u32 {
-        let samples: [i32; BLOCK] = from_fn(|at| i32::from(self.samples[PAST + at]));
+        let samples = &self.samples[PAST..];
         let values: [u32; BLOCK - 2] =
             from_fn(|at| (samples[at] - 2 * samples[at + 1] + samples[at + 2]).unsigned_abs());
         mean(values.into_iter(), 4 * (BLOCK - 2))
