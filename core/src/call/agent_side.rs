@@ -306,8 +306,8 @@ impl Call {
         self.report_answer(closed.report);
         match closed.unanswered {
             Some(input) if self.inputs.is_starting_event(&input) => self.starting_event_unanswered(turn),
-            Some(TurnInput::Text(_) | TurnInput::Audio) => self.on_unanswered_again(turn),
-            Some(_) | None => {}
+            Some(input) => self.on_unanswered_input(turn, &input),
+            None => {}
         }
         if let Some(no_input) = closed.no_input {
             self.count_no_input_turn(no_input);

@@ -6,7 +6,7 @@ use crate::agent::{
 use crate::call::lifecycle::Ending;
 use crate::call::streams::{AfterPart, Earlier};
 use crate::call::synthesis::remove_unplayable;
-use crate::call::unanswered::Asked;
+use crate::call::unanswered::Unanswered;
 use crate::call::utterance::Utterance;
 use crate::call::{Call, Timer};
 use crate::call_facts::{DIAL_ERROR_MESSAGE, DIAL_STATUS};
@@ -118,7 +118,7 @@ impl Call {
             self.timers.stop(Timer::Greeting);
         }
         if !answer.is_empty() {
-            self.asked = Asked::Once;
+            self.unanswered = Unanswered::default();
         }
         if !answer.prompts.is_empty() {
             self.cancel_fillers();

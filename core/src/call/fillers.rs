@@ -51,6 +51,25 @@ impl Fillers {
         matches!(self.sentence, Sentence::Awaited(id) if id == fetch)
     }
 
+    /// The driver has synthesised the sentence, or says why not. Returns the report if it cannot be played.
+    pub(super) fn note_spoken(&mut self, audio: Result<&[u8], &str>) -> Option<Report> {
+        let audio = audio.map_err(ToOwned::to_owned).and_then(|audio| {
+            let is_right = is_wav(audio) && audio.len() <= MAX_SENTENCE_BYTES;
+            let audio = is_right.then(|| to_mulaw(AudioFormat::TELEPHONE, audio));
+            audio.and_then(Result::ok).ok_or_else(|| "the filler that was synthesised cannot be played".to_owned())
+        });
+        match audio {
+            Ok(audio) => {
+                self.sentence = Sentence::Spoken(Clip(audio.into()));
+                None
+            }
+            Err(why) => {
+                self.sentence = Sentence::Missing;
+                Some(Report::PromptRefused { why: format!("the sentence for a caller who waits: {why}") })
+            }
+        }
+    }
+
     /// An answer has no audio. Returns whether it is the first one.
     pub(super) fn note_unspoken(&mut self) -> bool {
         !std::mem::replace(&mut self.had_unspoken, true)
@@ -137,23 +156,6 @@ impl Call {
         let clip = self.config.fillers.for_any_wait().or(sentence).unwrap_or_else(tone);
         self.play_filler(Some(clip), "greeting");
         self.timers.set(Timer::Greeting, self.now + after_ms);
-    }
-
-    /// The driver has synthesised the sentence, or says why not.
-    pub(super) fn on_filler_spoken(&mut self, audio: Result<&[u8], &str>) {
-        let audio = audio.map_err(ToOwned::to_owned).and_then(|audio| {
-            let is_right = is_wav(audio) && audio.len() <= MAX_SENTENCE_BYTES;
-            let audio = is_right.then(|| to_mulaw(AudioFormat::TELEPHONE, audio));
-            audio.and_then(Result::ok).ok_or_else(|| "the filler that was synthesised cannot be played".to_owned())
-        });
-        match audio {
-            Ok(audio) => self.fillers.sentence = Sentence::Spoken(Clip(audio.into())),
-            Err(why) => {
-                self.fillers.sentence = Sentence::Missing;
-                self.outputs
-                    .report(Report::PromptRefused { why: format!("the sentence for a caller who waits: {why}") })
-            }
-        }
     }
 
     /// The caller waits for an answer and will not hear one: it could not be played, or nothing came.

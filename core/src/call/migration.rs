@@ -1,8 +1,8 @@
 //! Migration to another media stream in the same session, before the platform cuts this one or before this instance
 //! ends. We close the WebSocket in a gap of the conversation, and `<Connect action>` carries the call on.
 
-use crate::call::Call;
 use crate::call::lifecycle::{Lifecycle, Migration};
+use crate::call::{Call, Timer};
 use crate::report::CloseReason;
 
 impl Call {
@@ -36,6 +36,7 @@ impl Call {
         };
         is_quiet
             && !self.streams.is_in_exchange()
+            && !self.timers.is_set(Timer::AskAgain)
             && !self.tools.are_running()
             && !self.playback.is_playing()
             && !self.caller.voice.is_speaking()

@@ -86,7 +86,7 @@ use standby::Standby;
 use streams::AgentStreams;
 use timer::Timers;
 use tools::Tools;
-use unanswered::Asked;
+use unanswered::Unanswered;
 
 pub use crate::parameters::MAX_PARAMETER_BYTES;
 pub use caller_audio::MAX_KEPT_MS;
@@ -121,7 +121,7 @@ pub struct Call {
     failures: FailureStreak,
     standby: Option<Box<Standby>>,
     past_turns: PastTurns,
-    asked: Asked,
+    unanswered: Unanswered,
     /// How many transfers were refused because of what they name.
     refused_transfers: u32,
     /// Whether the agent should greet the caller and has not said anything yet.
@@ -160,7 +160,7 @@ impl Call {
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
             standby: None,
             past_turns: PastTurns::default(),
-            asked: Asked::default(),
+            unanswered: Unanswered::default(),
             refused_transfers: 0,
             awaits_greeting: config.first_input() != StartingInput::default(),
             timers: Timers::default(),
@@ -315,7 +315,8 @@ impl Call {
 
     fn on_fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>) {
         if self.fillers.awaits(id) {
-            self.on_filler_spoken(audio);
+            let refused = self.fillers.note_spoken(audio);
+            refused.into_iter().for_each(|report| self.outputs.report(report));
             return;
         }
         if self.playback.fetching() == Some(id) {
@@ -367,6 +368,7 @@ impl Call {
                 }
                 Timer::NoInput => self.on_no_input(),
                 Timer::Thinking => self.on_thinking(),
+                Timer::AskAgain => self.on_ask_again(),
                 Timer::Greeting => self.on_greeting_late(),
                 Timer::CallTooLong => self.on_limit_reached(CallLimit::Call),
                 Timer::SilenceTooLong => self.on_limit_reached(CallLimit::Silence),

@@ -85,7 +85,7 @@ impl Call {
         self.report_answer(over.report);
         match over.unanswered_words {
             Some(words) => self.on_unanswered_words(over.turn, words),
-            None if over.leaves_text => self.on_unanswered_again(over.turn),
+            None if over.leaves_text => self.on_unanswered_input(over.turn, &TurnInput::Audio),
             None => {}
         }
         if over.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {

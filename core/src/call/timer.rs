@@ -32,6 +32,8 @@ pub enum Timer {
     NoInput,
     /// The agent has thought so long that the caller should hear something.
     Thinking,
+    /// The agent should have understood what followed the words that it has not answered.
+    AskAgain,
     /// The agent has not greeted the caller, who has heard nothing for some seconds.
     Greeting,
     /// The call took too long.
@@ -49,7 +51,7 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::StartTimeout,
         Self::FramesTimeout,
         Self::AnswerTimeout,
@@ -62,6 +64,7 @@ impl Timer {
         Self::DigitsComplete,
         Self::NoInput,
         Self::Thinking,
+        Self::AskAgain,
         Self::Greeting,
         Self::CallTooLong,
         Self::SilenceTooLong,
@@ -87,6 +90,7 @@ impl fmt::Display for Timer {
             Self::DigitsComplete => "digits complete",
             Self::NoInput => "no input",
             Self::Thinking => "thinking",
+            Self::AskAgain => "ask again",
             Self::Greeting => "greeting late",
             Self::CallTooLong => "call too long",
             Self::SilenceTooLong => "silence too long",
