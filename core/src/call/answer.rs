@@ -10,7 +10,6 @@ use crate::call::unanswered::Unanswered;
 use crate::call::utterance::Utterance;
 use crate::call::{Call, Timer};
 use crate::call_facts::{DIAL_ERROR_MESSAGE, DIAL_STATUS};
-use crate::config::StreamShape;
 use crate::dial_target::DialTarget;
 use crate::ids::TurnId;
 use crate::parameters::{MAX_PARAMETER_BYTES, add_parameters};
@@ -190,7 +189,7 @@ impl Call {
             Action::End(end) => answer.end = Some(answer.end.take().filter(|own| !own.is_plain()).unwrap_or(end)),
             Action::Play(prompt) => answer.prompts.push(prompt),
             Action::Protect => self.streams.protect_answer(),
-            Action::EndUtterance(rule) if self.config.shape == StreamShape::PerTurn => self.end_rules.set_by_page(rule),
+            Action::EndUtterance(rule) if self.streams.has_end_rules() => self.end_rules.set_by_page(rule),
             Action::EndUtterance(_) => {
                 return Err(format!("a CES app ends each utterance itself, so it has no \"{KEY}.endOfUtterance\""));
             }

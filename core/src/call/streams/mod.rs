@@ -378,6 +378,11 @@ pub(super) trait AgentStreams: Debug + Send {
         false
     }
 
+    /// Whether we may end an utterance, by the rules of the settings and the agent.
+    fn has_end_rules(&self) -> bool {
+        false
+    }
+
     /// The utterance is over. Returns the stream, which must be half-closed and should answer by `due`.
     fn end_utterance(&mut self, _found_by: EndFoundBy, _now: CallTime, _due: CallTime) -> Option<OpenStream> {
         None

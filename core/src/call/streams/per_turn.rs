@@ -243,6 +243,10 @@ impl AgentStreams for PerTurn {
         if is_final { Understood::Final } else { Understood::Interim }
     }
 
+    fn has_end_rules(&self) -> bool {
+        true
+    }
+
     fn end_utterance(&mut self, found_by: EndFoundBy, now: CallTime, due: CallTime) -> Option<OpenStream> {
         match std::mem::take(self) {
             Self::Listening { stream, heard } => {
