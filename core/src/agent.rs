@@ -35,7 +35,7 @@ pub enum AgentCommand {
     HalfClose,
     /// Reset the stream: we do not use anything it would still send.
     Cancel,
-    /// The answer is complete. The stream may end when it likes; we do not use what it still sends.
+    /// The answer is complete, or the stream is over. It may end when it likes; we do not use what it still sends.
     Done,
 }
 

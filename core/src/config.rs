@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::agent::DigitsForm;
+use crate::agent::{DigitsForm, TurnInput};
 use crate::base64_bytes;
 use crate::call_facts::CallParameter;
 use crate::carried::{CarriedOver, Opening, StandIn};
@@ -317,6 +317,13 @@ pub struct NoInput {
     pub event: Option<String>,
     /// How much silence must follow a prompt before the agent gets that event, in milliseconds.
     pub after_ms: u64,
+}
+
+impl NoInput {
+    /// Whether that input tells the agent of silence.
+    pub(crate) fn is_event(&self, input: &TurnInput) -> bool {
+        matches!(input, TurnInput::Event(event) if self.event.as_ref() == Some(event))
+    }
 }
 
 /// Limits that end a call. 0: no limit.

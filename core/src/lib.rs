@@ -11,23 +11,26 @@
 //!    [`Call::poll_timeout`]. Send the outputs in the order in which they come. If the deadline passes before another
 //!    input comes, the next input is [`Input::Timeout`].
 //! 2. `now`, the time of the input, is a [`CallTime`]. It must not go back; if it does, the call uses the latest one
-//!    it has seen. A `Timeout` that comes too early, or once too often, changes nothing.
-//! 3. `Err` means that the call refused this input and has not changed: the input is no sign of life of Twilio's, and its
-//!    `now` does not count. A call ends with [`Output::Close`], never with an `Err`.
+//!    it has seen. A `Timeout` that comes too early, or once too often, brings nothing but the time.
+//! 3. `Err` means that the call refused this input and has not changed: the input is no sign of life of Twilio's, and
+//!    its `now` does not count. A call ends with [`Output::Close`], never with an `Err`.
 //! 4. After `Close` a call has no outputs and no deadline, whatever comes in.
-//! 5. The call ignores an [`AgentEvent`] of a stream that is over. The driver does not need to know which stream is open.
-//! 6. [`AgentCommand::Open`] opens a stream under its [`StreamId`]. The commands of that id go to that stream, in order.
-//!    `Cancel` or `Done` is the last command of a stream. A stream that fails or ends before its answer gets neither.
-//! 7. The driver answers [`Output::Admit`] with one [`Input::Admitted`] before any other input, each [`Output::Update`] with one [`Input::Updated`], even if it cannot update the call, each
-//!    [`Output::Fetch`] with one [`Input::Fetched`], and each [`Output::RunTools`] with one [`Input::ToolsRun`].
+//! 5. The call ignores an [`AgentEvent`] of a stream that is over. The driver does not need to know which stream is
+//!    open.
+//! 6. [`AgentCommand::Open`] opens a stream under its [`StreamId`]. The commands of that id go to that stream, in
+//!    order. `Cancel` or `Done` is the last command of a stream. A stream that has failed or ended may get neither.
+//! 7. The driver answers [`Output::Admit`] with one [`Input::Admitted`] before any other input, each
+//!    [`Output::Update`] with one [`Input::Updated`], even if it cannot update the call, each [`Output::Fetch`] with
+//!    one [`Input::Fetched`], and each [`Output::RunTools`] with one [`Input::ToolsRun`].
 //! 8. A call's memory is bounded. It keeps at most [`call::MAX_KEPT_MS`] of the caller's audio. Of the agent's audio it
-//!    keeps what Twilio does not have yet, up to [`CallConfig::max_answer_ms`] as mu-law, and a few numbers for each chunk
-//!    of [`call::CHUNK_MS`] that Twilio has queued. An answer is kept as it came until it is converted.
-//!    [`Input::AudioRoom`] lowers that limit. Of an answer that comes in many parts it
-//!    keeps [`call::MAX_ANSWER_TEXT_BYTES`] of text for its report, and of the parameters that such answers add up
-//!    [`call::MAX_PARAMETER_BYTES`]. The driver must drain the outputs after each input.
-//! 9. [`Output::UseBackup`] comes once at most, when the agent cannot be had and [`CallConfig::backup`] is set. Streams that
-//!    open later go to the backup. It may be an agent of another edition.
+//!    keeps what Twilio does not have yet, up to [`CallConfig::max_answer_ms`] as mu-law ([`Input::AudioRoom`] lowers
+//!    that limit), and a few numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. An answer is kept as
+//!    it came until it is converted. Of an answer that comes in many parts it keeps [`call::MAX_ANSWER_TEXT_BYTES`] of
+//!    text for its report, and less of it to speak it, to know its echo and to tell the next stream. Of the parameters
+//!    that such answers add up it keeps [`call::MAX_PARAMETER_BYTES`], of results of tools a mebibyte. The driver must
+//!    drain the outputs after each input.
+//! 9. [`Output::UseBackup`] comes once at most, when the agent cannot be had and [`CallConfig::backup`] is set. Streams
+//!    that open later go to the backup. It may be an agent of another edition.
 //! 10. The driver owes each stream that it opened one [`AgentEvent::Ended`] or [`AgentEvent::Failed`], unless the stream's
 //!     last command was `Cancel` or `Done`. All inputs take their `now` from one clock that never goes back: the `now` of
 //!     [`Call::new`] plus the whole milliseconds since then, rounded down.
@@ -85,12 +88,14 @@
 //! - [`carried`] says what goes from one media stream of a call to the next.
 //! - [`twilio`] reads and writes Media Streams messages.
 //! - [`agent`] has the types for the agent's side, the same ones for Dialogflow ES, CX and CES.
-//! - [`kit`] is the test kit: it builds the call of a test, plays it, and checks what came of it. [`edition`] has what a call
-//!   to each of Google's products is like.
+//! - [`config`] has the settings of a call, and [`edition`] what a call to each of Google's products is like.
+//! - [`kit`] is the test kit: it builds the call of a test, plays it, and checks what came of it.
 //! - [`payload`] reads what an agent asks of this service in a custom payload.
-//! - [`audio`] converts whatever an agent sends into 8 kHz mu-law.
-//! - [`handoff`] and [`twiml`] write the TwiML that a call gets when the agent is done. [`ending`] says how the agent's
-//!   part ended.
+//! - [`call_facts`], [`parameters`] and [`turn_data`] are what an agent is told of a call.
+//! - [`audio`] converts whatever an agent sends into 8 kHz mu-law, and hears whether the caller speaks.
+//! - [`handoff`] and [`twiml`] write the TwiML that a call gets when it leaves the agent, or does not get to it.
+//!   [`dial_target`] reads the address of a transfer. [`ending`] says how the agent's part ended.
+//! - [`breaker`] says whether an agent is down for all calls.
 //! - [`words`] has what the service says in its own words, and [`language`] reads the language of a call.
 //! - [`report`] says what happened, and [`stages`] where a turn's time went.
 #![forbid(unsafe_code)]

@@ -1,6 +1,7 @@
 //! Telephone audio: G.711, WAV and sample rates, down to the 8 kHz mu-law that Twilio plays.
 //!
-//! Everything here is integer arithmetic over constant tables, so the same input gives the same bytes on every machine.
+//! Samples are integers, and the filters' taps come of operations that IEEE 754 fixes, so the same input gives the same
+//! bytes on every machine.
 //! Everything streams: audio in chunks gives, bit for bit, the same output as the whole audio at once.
 
 mod filters;

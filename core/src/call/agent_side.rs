@@ -304,11 +304,7 @@ impl Call {
         let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
         self.outputs.stages(stages);
         self.report_answer(closed.report);
-        match closed.unanswered {
-            Some(input) if self.inputs.is_starting_event(&input) => self.starting_event_unanswered(turn),
-            Some(input) => self.on_unanswered_input(turn, &input),
-            None => {}
-        }
+        self.on_unanswered_input(turn, closed.unanswered);
         if let Some(no_input) = closed.no_input {
             self.count_no_input_turn(no_input);
         }

@@ -78,7 +78,7 @@ impl Call {
         }
         // The input is answered, so the next stream need not send it again.
         if earlier.is_input_answered {
-            if self.streams.listening().is_some() {
+            if self.streams.heard().is_some() {
                 self.caller.keep_unanswered();
             }
             self.caller.audio.forget_written();
@@ -121,6 +121,9 @@ impl Call {
         }
         if !answer.prompts.is_empty() {
             self.cancel_fillers();
+            if self.tools.are_running() {
+                self.start_filler_timer();
+            }
         }
         let is_more_audio = earlier.is_something && answer.is_audio_only();
         if is_more_audio && self.streams.is_answer_cut() {

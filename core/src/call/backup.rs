@@ -15,7 +15,6 @@ use crate::call::lifecycle::Ending;
 use crate::call::retry::FailureStreak;
 use crate::call::standby::Standby;
 use crate::call::streams::streams;
-use crate::call::unanswered::Unanswered;
 use crate::call::{Call, Output, Timer};
 use crate::carried::StandIn;
 use crate::config::{CallConfig, StartingInput};
@@ -42,7 +41,8 @@ impl Call {
         self.streams = streams(self.config.shape);
         self.past_turns.change_server(self.streams.may_lose_session());
         self.failures = FailureStreak::new(self.config.seed, 0);
-        self.unanswered = Unanswered::default();
+        let waiting = std::mem::take(&mut self.unanswered).into_words();
+        waiting.into_iter().for_each(|words| self.inputs.add_first(TurnInput::Text(words)));
         self.end_rules = EndRules::new(self.config.end_of_utterance);
         self.tools.forget();
         self.playback.set_max(self.config.max_answer_ms);

@@ -57,19 +57,25 @@ impl Call {
 
     /// The agent wants its prompt stopped. The caller cannot stop a prompt without barge-in; a newer answer can.
     pub(super) fn on_interrupted(&mut self, turn: TurnId, by_caller: bool) {
-        let may_cut = self.playback.is_interruptible() && self.config.barge_in.mode != BargeInMode::Off;
-        if !self.streams.stops_prompts() || (by_caller && !may_cut) {
+        if !self.streams.stops_prompts() {
             return;
         }
-        if by_caller && self.playback.is_playing() && self.guard.holds_interruption(turn, &self.playback, &self.caller)
+        let may_cut = self.playback.is_interruptible() && self.config.barge_in.mode != BargeInMode::Off;
+        if by_caller
+            && may_cut
+            && self.playback.is_playing()
+            && self.guard.holds_interruption(turn, &self.playback, &self.caller)
         {
+            return;
+        }
+        self.streams.note_interrupted(self.answer_due());
+        if by_caller && !may_cut {
             return;
         }
         // Nothing interrupts the agent's last words.
         if !self.lifecycle.is_active() {
             return;
         }
-        self.streams.note_interrupted();
         // What the agent has written and not spoken is interrupted too.
         self.streams.take_unspoken();
         if self.playback.is_playing() {

@@ -7,12 +7,16 @@ use crate::report::EndFoundBy;
 use crate::time::CallTime;
 
 use super::caller_audio::{CallerAudio, MAX_KEPT_MS};
+use super::dtmf::TONE;
 use super::speech_in_flight::SpeechInFlight;
 use super::streams::{Heard, StreamWatchdog};
 use super::utterance::TurnAudio;
 
 /// The longest pause inside what a caller says, in milliseconds. A recogniser may wait as long for more of it.
 const PAUSE_IN_SPEECH_MS: u64 = 1_000;
+
+/// How much audio before a voice goes to the next stream with it.
+const PRE_ROLL: Position = bytes(200);
 
 /// The caller's side of a call, as we hear it.
 #[derive(Debug)]
@@ -102,8 +106,11 @@ impl Caller {
         bytes / BYTES_PER_MS as u64
     }
 
-    /// The agent answers. For a stream that listens on: keeps what he says that it cannot have answered.
+    /// The agent answers. Keeps what he says that it cannot have answered, unless the stream got no more before that.
     pub(super) fn keep_unanswered(&mut self) {
+        if self.in_flight.is_kept() {
+            return;
+        }
         let from = self.in_flight.end_by_answer(self.voice.stretches(), self.audio.written());
         self.audio.hold(from);
     }
@@ -111,6 +118,14 @@ impl Caller {
     /// The next turn of a stream that goes on begins.
     pub(super) fn turn_over(&mut self) {
         self.in_flight.turn_over();
+    }
+
+    /// The open stream ends before he has finished what he says: queues all of that for the next one. A key's tone is
+    /// no speech.
+    pub(super) fn resend_current_speech(&mut self) {
+        if let Some(onset) = self.voice.speaking_since().filter(|onset| onset + TONE < self.audio.received()) {
+            self.audio.rewind_to(onset.saturating_sub(PRE_ROLL));
+        }
     }
 
     /// Queues what he said since the agent's last answer, so that the next stream gets it too. `is_understood`: there

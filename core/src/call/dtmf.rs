@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Empty --digit--> Collecting --finish digit, maximum, timeout--> complete: waits for its turn
+//! Empty --finish digit, or a digit that is the most--> complete: waits for its turn
 //! ```
 //!
 //! A digit cuts the prompt that plays, unless the prompt forbids barge-in. Digits pressed before a prompt are kept for
@@ -148,16 +149,17 @@ impl Call {
     }
 
     /// Ends the listening turn to make room for another input, which began there. Cancels the turn if the caller said
-    /// nothing; otherwise half-closes it, when he pauses. If words wait to be sent again, they go first.
+    /// nothing before it; otherwise half-closes it, when he pauses. If words wait to be sent again, they go first.
     fn end_listening(&mut self, began: Position) {
         let Some(heard) = self.streams.utterance() else {
             let written = self.caller.audio.written();
-            if self.timers.is_set(Timer::Retry) && self.guard.is_voice_before(&self.caller, written, began) {
+            if self.guard.is_voice_before(&self.caller, written, began) {
                 self.inputs.hear_words_before_last(&*self.streams);
             }
             return;
         };
         if !self.guard.spoke_before(&self.caller, heard, began) {
+            self.caller.resend_current_speech();
             self.cancel_turn();
         } else if !self.caller.voice.is_speaking() {
             self.end_utterance(EndFoundBy::Digits);

@@ -153,9 +153,7 @@ impl AgentInputs {
         }
         for input in &other.queue {
             match input {
-                TurnInput::Text(text) if other.starting_input.text.as_ref() != Some(text) => {
-                    self.queue.push_back(input.clone());
-                }
+                TurnInput::Text(_) if !other.is_starting_text(input) => self.queue.push_back(input.clone()),
                 TurnInput::Audio
                 | TurnInput::Event(_)
                 | TurnInput::Text(_)
@@ -187,6 +185,10 @@ impl AgentInputs {
 
     pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {
         matches!(input, TurnInput::Event(event) if self.starting_input.event.as_ref() == Some(event))
+    }
+
+    fn is_starting_text(&self, input: &TurnInput) -> bool {
+        matches!(input, TurnInput::Text(text) if self.starting_input.text.as_ref() == Some(text))
     }
 
     /// The agent does not know the starting event. It gets the starting text, if there is one.
@@ -251,11 +253,13 @@ impl AgentInputs {
     }
 
     /// The agent gets the caller's words again. Where they are a turn of their own, they go before what waits: digits
-    /// that he pressed after them.
+    /// that he pressed after them. The agent greets him first.
     pub(super) fn hear_words_first(&mut self, streams: &dyn AgentStreams) {
-        let waits = self.queue.front().is_some_and(|first| *first != TurnInput::Audio);
+        let is_greeting = |input: &&TurnInput| self.is_starting_event(input) || self.is_starting_text(input);
+        let at = self.queue.iter().take_while(is_greeting).count();
+        let waits = self.queue.get(at).is_some_and(|next| *next != TurnInput::Audio);
         if waits && streams.can_begin_with(&TurnInput::Audio) {
-            self.add_first(TurnInput::Audio);
+            self.queue.insert(at, TurnInput::Audio);
         }
     }
 
@@ -272,7 +276,7 @@ impl AgentInputs {
         let mut unanswered = std::mem::take(&mut broken.unanswered);
         // The starting event is sent again. The starting text follows only if the agent does not answer it.
         if !broken.is_answered && self.is_starting_event(&broken.input) {
-            unanswered.retain(|input| !matches!(input, TurnInput::Text(_)));
+            unanswered.retain(|input| !self.is_starting_text(input));
         }
         let (results, others): (Vec<_>, Vec<_>) =
             unanswered.into_iter().partition(|input| matches!(input, TurnInput::ToolResults(_)));

@@ -45,7 +45,7 @@ pub enum Input<'a> {
     /// The call should migrate because this instance will end. The call closes its media stream in the next gap of the
     /// conversation, after [`Timeouts::migration_ms`](crate::config::Timeouts) at the latest.
     Migrate,
-    /// The deadline has passed. A `Timeout` that comes too early or twice changes nothing.
+    /// The deadline has passed. A `Timeout` that comes too early or twice brings nothing but the time.
     Timeout,
 }
 

@@ -13,7 +13,7 @@
 //! HandingOff --call gone, not updated, timeout--> Closed
 //! AwaitingStart, AwaitingRoom --migration timeout--> Closed
 //! Active --migration: a gap, or timeout--> Closed
-//! any after start --no valid message from Twilio in time--> Closed
+//! Active, and what comes after --no valid message from Twilio in time--> Closed
 //! any --stop, WebSocket closed, Twilio does not read, taken over--> Closed
 //! ```
 //!

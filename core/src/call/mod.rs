@@ -9,16 +9,17 @@
 //! speaks in it, `caller` what we hear of him (`caller_audio` the audio that waits for a stream or may be sent again,
 //! `speech_in_flight` what a stream no longer heard), `inputs` what else the agent gets, `utterance` what the caller
 //! says in a turn, `echo` which words are the agent's own, `loudness` how loud both were, `past_turns` what was said so
-//! far, `standby` what a backup needs, `stage_recorder` the times of a turn's stages, `timer` the deadlines, and
-//! `outputs` what the driver must do.
+//! far, `standby` what a backup needs, `stage_recorder` the times of a turn's stages, `waiting_tone` the tone for a
+//! caller who waits, `timer` the deadlines, and `outputs` what the driver must do.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
 //! `answer` the agent's answers, `end_of_utterance` when the caller has finished, `barge_in` barge-in, `prompt_guard`
-//! which words do not interrupt, `dtmf` the digits, `no_input` silence, `tools` the tools that the agent asks for,
-//! `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures, `replacement`
-//! streams that another one carries on, `unanswered` words to which nothing came, `backup` another agent in place of
-//! one that cannot be had, `stream_watchdog` streams that do not respond, and `migration` the move to another media
-//! stream. Some have a part of their own, which decides what it can alone. Only `impl Call` reaches all parts.
+//! which words do not interrupt, `dtmf` the digits and texts, `no_input` silence, `tools` the tools that the agent asks
+//! for, `fillers` what the caller hears in place of silence, `synthesis` answers without audio, `retry` failures,
+//! `replacement` streams that another one carries on, `unanswered` input to which nothing came, `backup` another agent
+//! in place of one that cannot be had, `stream_watchdog` streams that do not respond, and `migration` the move to
+//! another media stream. Some have a part of their own, which decides what it can alone. Only `impl Call` reaches all
+//! parts.
 
 mod agent_side;
 mod answer;
@@ -128,6 +129,8 @@ pub struct Call {
     awaits_greeting: bool,
     stage_recorder: StageRecorder,
     timers: Timers,
+    /// What the timer for a fetch is for.
+    timed_fetch: Option<FetchId>,
     outcome: Outcome,
     /// The decoded audio of the current frame. Kept to reuse its memory.
     frame: Vec<u8>,
@@ -164,6 +167,7 @@ impl Call {
             refused_transfers: 0,
             awaits_greeting: config.first_input() != StartingInput::default(),
             timers: Timers::default(),
+            timed_fetch: None,
             outcome: Outcome::default(),
             frame: Vec::new(),
             outputs: Outputs::default(),
@@ -319,9 +323,6 @@ impl Call {
             refused.into_iter().for_each(|report| self.outputs.report(report));
             return;
         }
-        if self.playback.fetching() == Some(id) {
-            self.timers.stop(Timer::FetchTimeout);
-        }
         self.playback.fetched(id, audio, self.moment());
         if self.poll_playback() > 0 && !self.playback.is_playing() {
             self.play_missing_answer_filler("unspoken");
@@ -333,11 +334,10 @@ impl Call {
 
     /// The first waiting fetch holds back all audio after it, so it has a timeout.
     fn set_fetch_timer(&mut self) {
-        let is_fetching = self.playback.fetching().is_some() && !self.lifecycle.is_closed();
-        if !is_fetching {
-            self.timers.stop(Timer::FetchTimeout);
-        } else if !self.timers.is_set(Timer::FetchTimeout) {
-            self.timers.set(Timer::FetchTimeout, self.now + self.config.timeouts.fetch_ms);
+        let fetching = self.playback.fetching().filter(|_| !self.lifecycle.is_closed());
+        if fetching != self.timed_fetch {
+            self.timed_fetch = fetching;
+            self.timers.put(Timer::FetchTimeout, fetching.map(|_| self.now + self.config.timeouts.fetch_ms));
         }
     }
 

@@ -47,8 +47,8 @@ impl Call {
         self.timers.put(Timer::NoInput, is_quiet.then(|| self.no_input_at()).flatten());
     }
 
-    /// When the caller has said nothing for too long. A word of just now may have no transcript yet: it is waited for, but
-    /// no longer than that, because a noise may sound like a voice.
+    /// When the caller has said nothing for too long. A word of just now may have no transcript yet: it is waited for,
+    /// but no longer than that, because a noise may sound like a voice.
     fn no_input_at(&self) -> Option<CallTime> {
         let (_, heard) = self.streams.listening()?;
         let at = self.silence.since.max(self.silence.told) + self.no_input_after(heard)?;
@@ -56,7 +56,8 @@ impl Call {
         Some(if may_have_spoken { at + UNDERSTOOD_MS } else { at })
     }
 
-    /// How long silence may last before we tell the agent that is listening. `None` if it notices by itself or is at work.
+    /// How long silence may last before we tell the agent that is listening. `None` if it notices by itself or is at
+    /// work.
     fn no_input_after(&self, heard: &Heard) -> Option<u64> {
         let rule = &self.config.no_input;
         let speaks = !heard.utterance.is_empty() || self.caller.voice.is_speaking() || !self.digits.is_empty();

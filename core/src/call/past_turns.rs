@@ -5,9 +5,9 @@
 //! another one without a failure brings nothing.
 //!
 //! ```text
-//! Keeps --stream failed--> Doubtful --next stream opens with the past turns--> Told --it responds--> Keeps
-//! Told --stream failed--> Doubtful
-//! Told --refused as INVALID_ARGUMENT--> Refuses
+//! Keeps --stream failed--> Doubtful --next stream opens with the past turns--> Sent --it responds--> Keeps
+//! Sent --stream failed--> Doubtful
+//! Sent --refused as INVALID_ARGUMENT--> Refuses
 //! any --a backup takes over--> Doubtful (CES), Keeps (ES, CX)
 //! ```
 

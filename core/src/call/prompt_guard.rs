@@ -170,8 +170,8 @@ impl PromptGuard {
 
     /// Whether a voice that is not the agent's was heard after `since`, and began before an input that began there.
     pub(super) fn is_voice_before(&self, caller: &Caller, since: Position, began: Position) -> bool {
-        let onset = caller.voice.onset_since(since);
-        onset.is_some_and(|onset| onset + TONE < began) && !self.is_agents_voice(caller, since, began)
+        let onset = caller.voice.first_onset_since(since);
+        onset.is_some_and(|onset| onset + TONE < began && !self.echo.is_soft(&(onset.max(since)..began)))
     }
 
     /// Whether the caller said something in a turn before an input that began there.

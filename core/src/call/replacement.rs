@@ -6,7 +6,7 @@ use crate::call::streams::Broken;
 use crate::call::{Call, Timer};
 use crate::time::CallTime;
 
-/// A stream that must be replaced sooner than this and has not answered has failed, in milliseconds.
+/// A stream that must be replaced sooner than this, in milliseconds, has failed if it has said nothing.
 const SHORT_STREAM_MS: u64 = 1_000;
 
 impl Call {
@@ -33,18 +33,19 @@ impl Call {
         self.carry_on(broken, 0);
     }
 
-    /// The next stream takes over from one that was waited for. If that had to be replaced at once and has not answered,
-    /// the agent has failed.
+    /// The next stream takes over from one that was waited for. If that had to be replaced at once, or with something
+    /// unanswered, the agent has failed.
     pub(super) fn carry_on(&mut self, broken: Option<Broken>, waited_ms: u64) {
         let Some(broken) = broken else { return };
-        let is_short = self.now.ms_since(broken.opened_at) < SHORT_STREAM_MS + waited_ms;
-        if broken.is_answered || !is_short || !self.lifecycle.is_active() {
+        let retry = &self.config.retry;
+        self.failures.note_over(&broken, self.now, retry.budget_ms);
+        let is_short = !broken.is_answered && self.now.ms_since(broken.opened_at) < SHORT_STREAM_MS + waited_ms;
+        if !(is_short || broken.is_unanswered) || !self.lifecycle.is_active() {
             self.pace_streams(broken.opened_at);
             return;
         }
-        let retry = &self.config.retry;
         match self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms) {
-            Some(pause) if pause > waited_ms => self.timers.set(Timer::Retry, self.now + pause),
+            Some(pause) if is_short && pause > waited_ms => self.timers.set(Timer::Retry, self.now + pause),
             Some(_) => {}
             None => self.on_agent_lost(),
         }
@@ -76,20 +77,18 @@ impl Call {
         self.finish_playing();
         let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
         self.outputs.stages(stages);
-        self.timers.stop(Timer::Thinking);
         let next = self.next_turn.take();
         let Some(over) = self.streams.turn_over(next) else { return };
+        if !self.streams.awaits_answer() && !self.tools.are_running() {
+            self.timers.stop(Timer::Thinking);
+        }
         self.guard.echo.complete(over.turn);
         self.caller.turn_over();
         self.stage_recorder.opened(next, TurnInput::Audio.kind(), self.now);
         self.report_answer(over.report);
         match over.unanswered_words {
             Some(words) => self.on_unanswered_words(over.turn, words),
-            None if over.leaves_text => self.on_unanswered_input(over.turn, &TurnInput::Audio),
-            None => {}
-        }
-        if over.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {
-            self.starting_event_unanswered(over.turn);
+            None => self.on_unanswered_input(over.turn, over.unanswered),
         }
         if over.must_replace {
             self.replace_stream();

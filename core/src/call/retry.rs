@@ -22,6 +22,9 @@ const MIN_WORKED_MS: u64 = 15_000;
 /// The gRPC code of an input that the agent refuses.
 const REFUSED: &str = "INVALID_ARGUMENT";
 
+/// The gRPC code of a server that cannot be reached.
+const UNAVAILABLE: &str = "UNAVAILABLE";
+
 /// The gRPC code of something that the agent does not have.
 const UNKNOWN: &str = "NOT_FOUND";
 
@@ -54,6 +57,14 @@ impl FailureStreak {
     pub(super) fn reset(&mut self) {
         self.since = None;
         self.attempts = 0;
+    }
+
+    /// A stream is over that nobody ended before its time. If it lasted, and there was nothing to answer yet, it has
+    /// worked.
+    pub(super) fn note_over(&mut self, broken: &Broken, now: CallTime, budget_ms: u64) {
+        if !broken.is_unanswered && now.ms_since(broken.opened_at) >= budget_ms.max(MIN_WORKED_MS) {
+            self.reset();
+        }
     }
 
     /// The next backoff, in milliseconds. `None` when the budget is spent.
@@ -123,17 +134,19 @@ impl Call {
             return self.silence_refused(broken.turn, fault);
         }
         self.failures.failed_turns = self.failures.failed_turns.saturating_add(1);
-        if broken.has_foreign_results {
-            // They may be what it failed of. A second stream gets them, no third one.
+        // The next stream counts the silence anew.
+        broken.unanswered.retain(|input| !self.config.no_input.is_event(input));
+        if broken.has_foreign_results && fault.code != UNAVAILABLE {
+            // They may be what it failed of. A second stream gets them, no third one, and the caller waits in vain.
             broken.unanswered.retain(|input| !matches!(input, TurnInput::ToolResults(_)));
+            self.outputs.report(Report::ToolResultsDropped { turn: broken.turn });
+            self.play_missing_answer_filler("unanswered");
         }
         // What came last may be refused first: results of tools that an earlier stream has asked for.
         let may_refuse = !fault.transient && fault.code == REFUSED && !broken.has_foreign_results;
         let refuses_past_turns = self.streams.may_lose_session() && self.past_turns.note_failure(may_refuse);
-        let was_well = broken.was_listening && last.is_some();
-        if was_well && self.now.ms_since(broken.opened_at) >= self.config.retry.budget_ms.max(MIN_WORKED_MS) {
-            // There was nothing to answer yet, but the stream worked.
-            self.failures.reset();
+        if broken.was_listening && last.is_some() {
+            self.failures.note_over(&broken, self.now, self.config.retry.budget_ms);
         }
         if broken.is_answered {
             self.answer_broke_off(broken, fault, last);

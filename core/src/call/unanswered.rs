@@ -8,6 +8,9 @@ use crate::call::{Call, Timer};
 use crate::ids::TurnId;
 use crate::report::Report;
 
+/// How much is asked again at most of what the caller said in several turns, in bytes.
+const MAX_WORDS_BYTES: usize = 2_000;
+
 /// The last words that the agent has not answered.
 #[derive(Debug, Default)]
 pub(super) struct Unanswered {
@@ -22,6 +25,21 @@ enum Asked {
     #[default]
     Once,
     Again,
+}
+
+impl Unanswered {
+    /// The words that wait to be asked again.
+    pub(super) fn into_words(self) -> Option<String> {
+        self.waiting.map(|(_, words)| words)
+    }
+
+    /// More words that the agent has not answered. Returns them behind those that wait.
+    fn join(&mut self, words: String) -> String {
+        match self.waiting.take() {
+            Some((_, earlier)) if earlier.len() + words.len() <= MAX_WORDS_BYTES => format!("{earlier} {words}"),
+            Some(_) | None => words,
+        }
+    }
 }
 
 impl Call {
@@ -47,17 +65,18 @@ impl Call {
         asks_again
     }
 
-    /// The agent has answered other input than words with nothing, or audio in which it understood nothing. Only if that
-    /// was the caller's words again, or what he has pressed or the tools have found, he waits in vain.
-    pub(super) fn on_unanswered_input(&mut self, turn: TurnId, input: &TurnInput) {
-        let is_caller_waiting = match input {
-            TurnInput::Digits(..) | TurnInput::ToolResults(_) => {
+    /// The agent has answered this with nothing: another input than words, or audio in which it understood nothing. If
+    /// that was the caller's words again, or what he has pressed or the tools have found, he waits in vain.
+    pub(super) fn on_unanswered_input(&mut self, turn: TurnId, input: Option<TurnInput>) {
+        let is_waited_for = match input {
+            Some(input) if self.inputs.is_starting_event(&input) => return self.starting_event_unanswered(turn),
+            Some(TurnInput::Digits(..) | TurnInput::ToolResults(_)) => {
                 self.inputs.is_empty() && self.digits.is_empty() && !self.tools.are_running()
             }
-            TurnInput::Text(_) | TurnInput::Audio => self.unanswered.asked == Asked::Again,
-            TurnInput::Event(_) => false,
+            Some(TurnInput::Text(_) | TurnInput::Audio) => self.unanswered.asked == Asked::Again,
+            Some(TurnInput::Event(_)) | None => false,
         };
-        if is_caller_waiting {
+        if is_waited_for {
             self.unanswered.asked = Asked::Again;
             self.on_unanswered(turn);
         }
@@ -66,6 +85,7 @@ impl Call {
     /// The same as [`Self::on_unanswered`] for an agent whose stream goes on: it gets the words as a text, unless the
     /// caller goes on too. Then it hears the rest and may answer all of it.
     pub(super) fn on_unanswered_words(&mut self, turn: TurnId, words: String) {
+        let words = self.unanswered.join(words);
         if self.caller.voice.is_speaking() {
             self.unanswered.waiting = Some((turn, words));
             self.timers.set(Timer::AskAgain, self.now + UNDERSTOOD_MS);
@@ -76,9 +96,11 @@ impl Call {
 
     /// The caller went on, and what he said should be understood by now. It may have been a noise.
     pub(super) fn on_ask_again(&mut self) {
+        if self.streams.heard().is_some_and(|heard| !heard.utterance.is_empty()) {
+            return;
+        }
         let Some((turn, words)) = self.unanswered.waiting.take() else { return };
-        let has_more = self.streams.heard().is_some_and(|heard| !heard.utterance.is_empty());
-        if !has_more && self.on_unanswered(turn) {
+        if self.on_unanswered(turn) {
             self.inputs.add_first(TurnInput::Text(words));
         }
     }

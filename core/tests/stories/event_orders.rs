@@ -23,7 +23,7 @@ fn variables(part: AnswerPart) -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { part, parameters, ..Answer::default() }))
 }
 
-fn sent(test: &TestCall, stream: u32) -> Vec<TurnInput> {
+pub(crate) fn sent(test: &TestCall, stream: u32) -> Vec<TurnInput> {
     let sent = test.commands(stream).into_iter().filter_map(|command| match command {
         AgentCommand::Send(input) => Some(input),
         _ => None,
@@ -31,12 +31,12 @@ fn sent(test: &TestCall, stream: u32) -> Vec<TurnInput> {
     sent.collect()
 }
 
-fn fillers(test: &TestCall) -> Vec<&'static str> {
+pub(crate) fn fillers(test: &TestCall) -> Vec<&'static str> {
     let filler = |report: &Report| if let Report::Filler { which } = report { Some(*which) } else { None };
     test.reports().filter_map(filler).collect()
 }
 
-fn clip() -> Option<Clip> {
+pub(crate) fn clip() -> Option<Clip> {
     Some(Clip(vec![0x33; 4_000].into()))
 }
 
@@ -507,60 +507,4 @@ fn noise_that_never_ends_holds_the_no_input_event_up_by_two_seconds_at_most() {
         test.hush(500);
     }
     assert_eq!(sent(&test, 1), [TurnInput::Event("SILENCE".to_owned())]);
-}
-
-#[test]
-fn a_caller_whose_digits_are_answered_with_nothing_hears_it_and_they_go_once() {
-    let mut test = TestCall::started(CallConfig::default());
-    test.hush(200);
-    test.press("12#");
-    test.agent(2, empty());
-    test.hush(500);
-    assert_eq!(fillers(&test), ["unanswered"]);
-    assert_eq!(test.opened_with(3), TurnInput::Audio);
-    test.press("34#5");
-    test.agent(4, empty());
-    assert_eq!(fillers(&test), ["unanswered"], "he types on");
-}
-
-#[test]
-fn words_before_a_noise_that_goes_on_are_asked_again() {
-    let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
-    test.speak(100);
-    test.agent(1, empty());
-    for _ in 0..3 {
-        test.speak(900);
-    }
-    assert_eq!(sent(&test, 1), [TurnInput::Text("two loaves".to_owned())]);
-    test.agent(1, empty());
-    assert_eq!(fillers(&test), ["unanswered"], "the noise does not take it from him");
-}
-
-#[test]
-fn words_before_others_are_not_asked_again() {
-    let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
-    test.speak(100);
-    test.agent(1, empty());
-    test.speak(900);
-    test.agent(1, interim("and a roll"));
-    test.hush(1_500);
-    test.agent_answers(1, 400);
-    test.hush(2_000);
-    assert_eq!(sent(&test, 1), []);
-}
-
-#[test]
-fn a_call_does_not_migrate_before_its_words_are_asked_again() {
-    let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
-    test.speak(100);
-    test.agent(1, empty());
-    test.migrate();
-    test.hush(2_500);
-    assert_eq!((test.closed(), sent(&test, 1).len()), (None, 1));
 }

@@ -41,3 +41,4 @@ mod tapes;
 mod test_call;
 mod tools;
 mod unanswered_speech;
+mod waiting_callers;

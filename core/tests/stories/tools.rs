@@ -145,6 +145,7 @@ fn results_that_the_agent_has_answered_are_told_once() {
         [Answer { part: AnswerPart::Open, ..answer(400) }, Answer { part: AnswerPart::Final, ..Answer::default() }]
     {
         let mut test = told(|_| {});
+        test.hush(400);
         test.agent(1, AgentEvent::Answer(Box::new(part)));
         test.agent(1, fault("UNAVAILABLE", true));
         test.wait(250);
@@ -173,6 +174,7 @@ fn a_stream_that_refuses_what_came_of_another_ones_tool_is_followed_by_one_that_
     test.wait(250);
     assert_eq!((test.last_stream(), tool_results(&test).len()), (3, 0));
     assert_eq!(test.count(|output| matches!(output, Output::Update { .. })), 0, "the call goes on");
+    test.hush(1_000);
     test.agent(3, refusal());
     assert_eq!(test.count(|output| matches!(output, Output::Update { .. })), 1, "what refuses all is of no use");
 }
@@ -205,10 +207,10 @@ fn an_agent_that_hears_turn_by_turn_gets_its_results_before_anything_else() {
     let TurnInput::ToolResults(results) = test.opened_with(2) else { panic!() };
     assert_eq!(results[0].outcome, ToolOutcome::Done(result));
     test.agent(2, answered(300));
-    assert_eq!(test.opened_with(3), digits("7", Some('#')));
-    test.agent(3, answered(300));
     test.hush(20);
-    assert_eq!(numbers(&test.written(4)), (0..51).collect::<Vec<u16>>(), "and nothing of what the caller said is lost");
+    assert_eq!(numbers(&test.written(3)), (0..51).collect::<Vec<u16>>(), "what he has said before the keys");
+    test.agent(3, answered(300));
+    assert_eq!(test.opened_with(4), digits("7", Some('#')));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The streams to the agent: what a call asks of them, whichever protocol the agent speaks.
 //!
 //! Two machines answer. [`PerTurn`] is for ES and CX, where a stream takes one turn. [`PerSession`] is for CES, where a
-//! stream takes turn after turn. [`streams`] chooses one when the call begins. Nothing else in a call asks which one it
-//! is. A machine holds the state of the open stream. For each event it returns what the call must do.
+//! stream takes turn after turn. [`streams`] chooses one when an agent gets the call: when it begins, and when a backup
+//! takes over. Nothing else in a call asks which one it is. A machine holds the state of the open stream. For each
+//! event it returns what the call must do.
 
 mod answer_parts;
 mod heard;
@@ -32,7 +33,8 @@ use per_session::PerSession;
 use per_turn::PerTurn;
 pub use said::MAX_ANSWER_TEXT_BYTES;
 
-/// How long a half-closed stream that is replaced may take to end, in milliseconds.
+/// How long a stream that is replaced may take for the rest of its answer, and then, half-closed, to end, in
+/// milliseconds. Each part of an answer gives it as long again.
 pub(super) const LAST_WORDS_MS: u64 = 2_000;
 
 /// The machine for an agent of that kind.
@@ -161,10 +163,8 @@ pub(super) enum Rotation {
 pub(super) struct TurnOver {
     pub(super) turn: TurnId,
     pub(super) report: Option<Report>,
-    /// The input that the turn began with, if the agent has not answered it.
+    /// What the agent has answered with nothing: the input that the turn began with, or another.
     pub(super) unanswered: Option<TurnInput>,
-    /// Whether the agent got a text and has answered nothing.
-    pub(super) leaves_text: bool,
     /// What the caller said, if the agent has answered nothing.
     pub(super) unanswered_words: Option<String>,
     /// Whether the stream must be half-closed now, because another one takes over.
@@ -181,7 +181,7 @@ pub(super) struct Closed {
     pub(super) is_blank: bool,
     /// The report of the answer, if answers are reported as a whole (CES).
     pub(super) report: Option<Report>,
-    /// The input that the turn began with, if the agent has not answered it and no other stream repeats it.
+    /// What the agent has answered with nothing: the input that the turn began with, or another.and no other stream repeats it.
     pub(super) unanswered: Option<TurnInput>,
     /// What the agent gets again, if it has understood the caller and answered nothing: his audio, or his words if we
     /// ended his utterance before the agent did.
@@ -215,6 +215,8 @@ pub(super) struct Broken {
     pub(super) was_listening: bool,
     /// Whether a part of an answer came that was not empty.
     pub(super) is_answered: bool,
+    /// Whether it got words or another input, and nothing came.
+    pub(super) is_unanswered: bool,
     /// What the turn began with.
     pub(super) input: TurnInput,
     /// What it got besides, and has not answered.
@@ -423,8 +425,8 @@ pub(super) trait AgentStreams: Debug + Send {
     /// The stream has asked for tools.
     fn note_tool_calls(&mut self) {}
 
-    /// The agent has stopped its answer.
-    fn note_interrupted(&mut self) {}
+    /// The agent has stopped its answer. It should answer what the caller has said by `due`.
+    fn note_interrupted(&mut self, _due: CallTime) {}
 
     /// Whether the agent's own messages stop its prompts.
     fn stops_prompts(&self) -> bool {

@@ -1,30 +1,32 @@
 //! CES: a stream takes turn after turn.
 //!
 //! The caller's audio goes on while the agent answers, and other input goes in between. The agent says when a turn is
-//! over and when its prompt must stop. We half-close a stream that will be cut or is too old, and another stream
-//! carries on in the same session. What the caller says meanwhile waits for it.
+//! over and when its prompt must stop. We half-close a stream that will be cut or has had nearly all the audio that it
+//! takes, and another stream carries on in the same session. What the caller says meanwhile waits for it.
 //!
 //! ```text
 //! Idle --audio, an event or a text: Open--> Listening
 //! Listening --the turn is complete--> Listening
-//! Listening --no answer to the starting event in time: the starting text--> Listening
+//! Listening --the starting event is not answered: the starting text, if there is one--> Listening
 //! Listening --go away, and no answer or only an empty part or a quiet lead has come: HalfClose--> Closing
 //! Listening --go away in the middle of an answer--> FinishingAnswer
 //! Listening, FinishingAnswer --audio limit: HalfClose--> Closing
 //! FinishingAnswer --the turn is complete, or the rest does not come in time: HalfClose--> Closing
 //! Closing --the turn is complete--> Closing
-//! FinishingAnswer, Closing --ended by the server, failed: Done--> Idle
-//! Closing --the server does not end it in time: Cancel--> Idle (if it had to close at once: retry)
+//! FinishingAnswer --ended by the server, failed: Done--> Idle
+//! Closing --ended by the server, failed: Done--> Idle (if it had to close at once and has not answered: retry)
+//! Closing --the server does not end it in time: Cancel--> Idle (the same)
 //! Listening --ended by the server or failed, without an answer--> Idle (retry)
 //! Listening --ended by the server or failed, in an answer: Done--> Idle
-//! any open --the agent's part of the call is over and no more words come: Done--> Idle
+//! any open --the agent's part of the call is over, and no more words come or are waited for: Done--> Idle
 //! Listening --no answer in time, stalled: Cancel--> Idle (retry)
 //! Listening --no more of an answer that has begun in time: Cancel--> Idle
 //! any open --limit of the call, close: Cancel--> Idle
 //! ```
 //!
-//! An answer that has begun and announces no more has no deadline. Its server may never say that it is complete, and
-//! the caller may need a while for his next words, which have one.
+//! While a stream listens, an answer that has begun and announces no more has no deadline. Its server may never say
+//! that it is complete, and the caller may need a while for his next words, which have one. Words that end with nothing
+//! are unanswered: the stream gets them once more, as a text.
 
 use serde_json::{Map, Value};
 
@@ -249,15 +251,22 @@ impl AgentStreams for PerSession {
         }
     }
 
-    fn note_interrupted(&mut self) {
-        if let Some(stream) = self.stream_mut() {
-            stream.turn.is_interrupted = stream.turn.answer.is_something();
+    /// What the caller has said into the answer is answered by another one, though more of this one may have come.
+    fn note_interrupted(&mut self, due: CallTime) {
+        let must_end = self.is_being_replaced();
+        let Some(Stream { turn, wait, .. }) = self.stream_mut() else { return };
+        turn.is_interrupted = turn.answer.is_something();
+        if turn.is_interrupted && turn.is_spoken_into && !must_end {
+            wait.for_answer(due);
         }
     }
 
     /// The agent marks no transcript as final, and its answer does not say what it understood.
     fn note_transcript(&mut self, _is_final: bool, now: CallTime, due: CallTime) -> Understood {
         self.await_answer(now, due);
+        if let Some(stream) = self.stream_mut() {
+            stream.turn.is_spoken_into = stream.turn.answer.is_something();
+        }
         Understood::Latest
     }
 
@@ -265,7 +274,9 @@ impl AgentStreams for PerSession {
     fn forget_words(&mut self) {
         let (Self::Listening(stream) | Self::FinishingAnswer(stream)) = self else { return };
         stream.heard.utterance = Utterance::default();
-        if stream.turn.answer.is_nothing() && stream.unanswered.is_empty() && stream.turn.awaited_input().is_none() {
+        let is_into_nothing = !stream.turn.answer.is_something();
+        let is_for_words = is_into_nothing || std::mem::take(&mut stream.turn.is_spoken_into);
+        if is_for_words && stream.unanswered.is_empty() && stream.turn.awaited_input().is_none() {
             stream.wait = Wait::Nothing;
         }
     }
@@ -273,16 +284,17 @@ impl AgentStreams for PerSession {
     fn note_answer(&mut self, answer: &Answer, now: CallTime) -> Option<Earlier> {
         let stream = self.stream_mut()?;
         stream.parameters.clear();
-        if !answer.is_empty() {
-            stream.turn.is_interrupted = false;
-        }
-        // A part that only sets variables is no answer, and the end of one that was interrupted is none to what the
-        // caller has said into it.
-        if !answer.is_empty() || (answer.part == AnswerPart::Final && !stream.turn.is_interrupted) {
-            stream.wait.part_came();
+        if !answer.is_empty() && std::mem::take(&mut stream.turn.is_interrupted) {
+            stream.turn.is_spoken_into = false;
         }
         let earlier = stream.turn.answer.note(answer, stream.turn.asked_at, now);
-        stream.note_answered(answer, earlier);
+        stream.note_answered(answer, earlier, now);
+        // A part that only sets variables is no answer, and the end of one that was interrupted is none to what the
+        // caller has said into it.
+        let is_answer = !answer.is_empty() || (answer.part == AnswerPart::Final && !stream.turn.is_interrupted);
+        if is_answer && !stream.has_question() {
+            stream.wait.part_came();
+        }
         Some(earlier)
     }
 
@@ -360,12 +372,11 @@ impl AgentStreams for PerSession {
         let over = TurnOver {
             turn: stream.turn.id,
             report: stream.answer_report(),
-            unanswered: stream.turn.awaited_input().cloned(),
-            leaves_text: stream.turn.leaves_text,
+            unanswered: stream.turn.awaited_input().cloned().or(stream.turn.left.take()),
             unanswered_words: stream.unanswered_words(),
             must_replace,
         };
-        let goes_on = stream.turn.is_interrupted && stream.wait.is_for_answer();
+        let goes_on = stream.turn.is_interrupted && stream.turn.is_spoken_into && stream.wait.is_for_answer();
         // Until the caller is understood, the thought counts from the end of the last turn's input.
         stream.turn = Turn::new(next, Begins::Audio, stream.turn.asked_at);
         if !goes_on {
@@ -375,21 +386,17 @@ impl AgentStreams for PerSession {
     }
 
     fn go_away(&mut self, now: CallTime) -> Option<StreamId> {
-        match std::mem::take(self) {
-            Self::Listening(mut stream) if stream.turn.answer.is_something() => {
-                stream.wait.for_answer(now + LAST_WORDS_MS);
-                *self = Self::FinishingAnswer(stream);
-                None
-            }
-            other @ Self::Listening(_) => {
-                *self = other;
-                self.replace(now)
-            }
-            other @ (Self::Idle | Self::FinishingAnswer(_) | Self::Closing(_)) => {
-                *self = other;
-                None
-            }
+        if matches!(self, Self::Listening(stream) if !stream.turn.answer.is_something()) {
+            return self.replace(now);
         }
+        *self = match std::mem::take(self) {
+            Self::Listening(mut stream) => {
+                stream.wait.for_answer(now + LAST_WORDS_MS);
+                Self::FinishingAnswer(stream)
+            }
+            other @ (Self::Idle | Self::FinishingAnswer(_) | Self::Closing(_)) => other,
+        };
+        None
     }
 
     fn at_limit(&self, at: AtLimit) -> Rotation {
@@ -457,18 +464,7 @@ impl AgentStreams for PerSession {
 
     fn salvage(&mut self) -> Option<Broken> {
         let was_listening = self.listening_stream().is_some();
-        let stream = self.stream_mut()?;
-        Some(Broken {
-            turn: stream.turn.id,
-            opened_at: stream.opened_at,
-            was_listening,
-            is_answered: stream.turn.answer.is_something(),
-            input: stream.turn.input().cloned().unwrap_or(TurnInput::Audio),
-            has_foreign_results: stream.has_foreign_results(),
-            unanswered: std::mem::take(&mut stream.unanswered),
-            parameters: std::mem::take(&mut stream.parameters),
-            is_silent: false,
-        })
+        Some(self.stream_mut()?.salvage(was_listening))
     }
 
     fn close(&mut self) -> Option<Closed> {

@@ -3,28 +3,32 @@
 //! ```text
 //! Idle --audio: Open--> Listening
 //! Idle --event, text, digits or tool results: Open, HalfClose--> Responding
-//! Listening --end of utterance, an answer, digits or a text complete after speech: HalfClose--> Responding
+//! Listening --end of utterance, an answer: HalfClose--> Responding
+//! Listening --digits or a text wait, and the caller pauses after speech: HalfClose--> Responding
 //! Listening --audio limit, in a pause after a transcript or in the last moment of speech: HalfClose--> Responding
 //! Listening --no-input, if the agent has no event for it: HalfClose--> Responding
-//! Listening --end of utterance without words of the caller's, beside a prompt or digits: Cancel--> Idle
+//! Listening --end of utterance without speech of the caller's, beside or just after a prompt, or beside digits: Cancel
+//!     --> Idle
+//! Listening --end of utterance with nothing but echo, or a backchannel in a prompt: Cancel--> Idle
 //! Listening --digits or a text complete, no-input with an event, audio limit, without speech: Cancel--> Idle
 //! Listening --ended by the server, failed--> Idle (retry)
 //! Listening --stalled: Cancel--> Idle (retry)
 //! Responding --final part, ended by the server, no more of an open answer in time: Done--> Idle
-//! Responding --the agent's part of the call is over and no more words come: Done--> Idle
-//! Responding --failed before an answer--> Idle (retry)
+//! Responding --the agent's part of the call is over for so long that no more words are waited for: Done--> Idle
+//! Responding --failed with no answer or only an empty part--> Idle (retry)
 //! Responding --failed after a part that is not empty: Done--> Idle
 //! Responding --silence is refused--> Idle
-//! Responding --no answer or only an empty part in time: Cancel--> Idle (retry)
-//! Responding --no rest of a part that is not empty in time: Cancel--> Idle
-//! Responding --an answer to words that we ended too early: Cancel--> Idle
+//! Responding --no answer or only an empty partial one in time: Cancel--> Idle (retry)
+//! Responding --no rest of a partial answer that is not empty in time: Cancel--> Idle
+//! Responding --an answer that has not understood words which we ended early: Cancel--> Idle (they go again, once)
 //! Listening, Responding --limit of the call, close: Cancel--> Idle
 //! ```
 //!
 //! An answer is complete with its final part, or when the server closes the stream. An answer that did not announce
 //! more is also complete after a time without more of it. A complete turn with words in it and no answer is
-//! unanswered: the next stream gets the words again, once. In place of a retry the call gets its backup or ends if the
-//! fault does not pass.
+//! unanswered: the next stream gets the words again, once, if the settings allow it, and else the caller hears a
+//! filler. In place of a retry the call gets its backup or ends if the fault does not pass and nothing can be left out,
+//! if the budget is spent, or if too many turns have failed.
 
 use serde_json::{Map, Value};
 
@@ -397,6 +401,7 @@ impl AgentStreams for PerTurn {
                 TurnInput::Audio
             }
         };
+        let has_words = self.heard().is_some_and(|heard| !heard.utterance.is_empty());
         let is_silent = match self {
             Self::Responding { input: Input::Audio { found_by, is_no_input, .. }, .. } => {
                 *is_no_input && found_by.is_early()
@@ -409,6 +414,7 @@ impl AgentStreams for PerTurn {
             opened_at: stream.opened_at,
             was_listening,
             is_answered,
+            is_unanswered: !is_answered && (has_words || input != TurnInput::Audio),
             input,
             unanswered: Vec::new(),
             parameters: std::mem::take(&mut stream.parameters),
@@ -433,7 +439,8 @@ impl AgentStreams for PerTurn {
                 match input {
                     Input::Other(input) => closed.unanswered = Some(input).filter(|_| !is_answered),
                     Input::Audio { heard, found_by, is_no_input } => {
-                        // A word may be understood after we took it for silence. An agent that found silence itself knows it.
+                        // A word may be understood after we took it for silence. An agent that found silence itself
+                        // knows it.
                         let is_early = found_by.is_early();
                         let has_words = !heard.utterance.is_empty();
                         let is_unanswered = has_words && !is_answered && (is_early || !is_no_input);

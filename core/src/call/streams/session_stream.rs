@@ -9,11 +9,11 @@ use crate::parameters::bytes_of_map;
 use crate::report::Report;
 use crate::time::CallTime;
 
-use super::OpenStream;
 use super::answer_parts::{AnswerParts, Earlier};
 use super::heard::Heard;
 use super::said::Said;
 use super::wait::Wait;
+use super::{Broken, OpenStream};
 
 /// How many unanswered inputs we keep for the next stream.
 const MAX_UNANSWERED_INPUTS: usize = 128;
@@ -21,6 +21,10 @@ const MAX_UNANSWERED_INPUTS: usize = 128;
 /// How much of the results of tools we keep for the next stream, in bytes. An agent may ask for sixteen at once, which
 /// have 256 KiB each at most.
 const MAX_RESULT_BYTES: usize = 1 << 20;
+
+/// How long a part of an answer is on its way at most, in milliseconds, and the result of a tool the other way. What
+/// comes sooner cannot answer that.
+const MAX_FLIGHT_MS: u64 = 300;
 
 /// What a stream is in all states.
 #[derive(Debug)]
@@ -52,11 +56,13 @@ pub(super) struct Turn {
     pub(super) answer: AnswerParts,
     /// Whether audio came before the answer in which nobody speaks.
     pub(super) has_lead: bool,
+    /// Whether words were understood since the answer began.
+    pub(super) is_spoken_into: bool,
     /// Whether the agent has stopped its answer, and no more of one has come.
     pub(super) is_interrupted: bool,
     pub(super) said: Said,
-    /// Whether the agent's answer so far is empty, and a text waited for it.
-    pub(super) leaves_text: bool,
+    /// What got an empty answer: a text, or results of tools.
+    pub(super) left: Option<TurnInput>,
 }
 
 /// What a turn begins with.
@@ -78,9 +84,10 @@ impl Turn {
             asked_at: now,
             answer: AnswerParts::default(),
             has_lead: false,
+            is_spoken_into: false,
             is_interrupted: false,
             said: Said::default(),
-            leaves_text: false,
+            left: None,
         }
     }
 
@@ -114,21 +121,24 @@ impl Stream {
         }
     }
 
-    /// A part of an answer came. The agent asks for tools in the middle of one. What it says when it has the results
-    /// answers them, as far as we know.
-    pub(super) fn note_answered(&mut self, answer: &Answer, earlier: Earlier) {
-        self.turn.leaves_text = earlier.is_nothing && answer.is_empty() && self.has_text();
+    /// A part of an answer came. What it says answers what it got before, as far as we know, unless that was sent just
+    /// now. The end of an answer that had begun before answers results alone, because the agent asks for tools in the
+    /// middle of one.
+    pub(super) fn note_answered(&mut self, answer: &Answer, earlier: Earlier, now: CallTime) {
+        let was_on_its_way = now.ms_since(self.turn.asked_at) < MAX_FLIGHT_MS;
         if earlier.is_input_answered {
+            let mut left = self.unanswered.drain(..).filter(is_question);
+            self.turn.left = left.next().filter(|_| answer.is_empty());
+        } else if !answer.is_empty() && !was_on_its_way {
             self.unanswered.clear();
-        } else if !answer.is_empty() || answer.part == AnswerPart::Final {
+        } else if answer.part == AnswerPart::Final {
             self.unanswered.retain(|input| !matches!(input, TurnInput::ToolResults(_)));
         }
     }
 
-    /// Whether it got a text that it has not answered.
-    fn has_text(&self) -> bool {
-        let texts = self.unanswered.iter().chain(self.turn.awaited_input());
-        texts.into_iter().any(|input| matches!(input, TurnInput::Text(_)))
+    /// Whether it got something in between that it should answer, and has not.
+    pub(super) fn has_question(&self) -> bool {
+        self.unanswered.iter().any(is_question)
     }
 
     /// Whether it got results of tools that an earlier stream has asked for, and has not answered them.
@@ -143,6 +153,24 @@ impl Stream {
         let is_to_words = self.turn.awaited_input().is_none() && !self.heard.utterance.is_empty();
         let is_unanswered = is_to_words && !self.turn.answer.is_something();
         is_unanswered.then(|| self.heard.utterance.text().to_owned())
+    }
+
+    /// What the next stream must get from this one.
+    pub(super) fn salvage(&mut self, was_listening: bool) -> Broken {
+        let is_answered = self.turn.answer.is_something();
+        let has_input = self.turn.input().is_some() || !self.unanswered.is_empty();
+        Broken {
+            turn: self.turn.id,
+            opened_at: self.opened_at,
+            was_listening,
+            is_answered,
+            is_unanswered: !is_answered && (has_input || !self.heard.utterance.is_empty()),
+            input: self.turn.input().cloned().unwrap_or(TurnInput::Audio),
+            has_foreign_results: self.has_foreign_results(),
+            unanswered: std::mem::take(&mut self.unanswered),
+            parameters: std::mem::take(&mut self.parameters),
+            is_silent: false,
+        }
     }
 
     /// The report of the answer, if there was one. The end of the conversation alone is not an answer.
@@ -160,6 +188,11 @@ impl Stream {
             thought_ms: self.turn.answer.thought_ms,
         })
     }
+}
+
+/// Whether the agent should answer that input. It decides itself how many digits it answers.
+fn is_question(input: &TurnInput) -> bool {
+    matches!(input, TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::ToolResults(_))
 }
 
 /// How much room the results of tools take, in bytes.
