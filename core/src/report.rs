@@ -265,7 +265,8 @@ pub enum Report {
         /// The names of what was shortened.
         shortened: String,
     },
-    /// Results of a tool were dropped, because too many wait already. The agent gets no answer to that request.
+    /// Results of tools were dropped, because too many wait already or a second stream has failed that got them. The
+    /// agent gets no answer to that request.
     ToolResultsDropped {
         /// The turn in which the agent asked for it.
         turn: TurnId,

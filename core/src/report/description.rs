@@ -162,7 +162,7 @@ impl Report {
             ),
             Self::ToolResultsDropped { .. } => (
                 "tool-results-dropped",
-                "too many results of tools wait already: some were dropped",
+                "results of tools were dropped: too many wait, or two streams have failed of them",
                 "{turn} tool results dropped",
             ),
             Self::TransferRefused { .. } => (

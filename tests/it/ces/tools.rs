@@ -164,8 +164,12 @@ async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goe
         assert_eq!(count(&reports, refused), usize::from(is_refused), "{calls}");
         assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { .. })), 2, "{calls}");
         // The results get an answer of 700 ms, the next utterance one of 500 ms. If the results are refused, the
-        // utterance gets the first answer.
-        let answers_ms = if is_refused { 700 } else { 700 + 500 };
-        assert_eq!(sounding_ms(&call), 300 + answers_ms, "{calls}");
+        // caller hears the tone of a second, and the utterance gets the first answer.
+        let after_results_ms = if is_refused { 1_000 + 700 } else { 700 + 500 };
+        assert_eq!(sounding_ms(&call), 300 + after_results_ms, "{calls}");
+        assert_eq!(
+            count(&reports, |report| matches!(report, Report::ToolResultsDropped { .. })),
+            usize::from(is_refused)
+        );
     }
 }
