@@ -7,7 +7,6 @@ use crate::report::EndFoundBy;
 use crate::time::CallTime;
 
 use super::caller_audio::{CallerAudio, MAX_KEPT_MS};
-use super::dtmf::TONE;
 use super::speech_in_flight::SpeechInFlight;
 use super::streams::{Heard, StreamWatchdog};
 use super::utterance::TurnAudio;
@@ -17,6 +16,13 @@ const PAUSE_IN_SPEECH_MS: u64 = 1_000;
 
 /// How much audio before a voice goes to the next stream with it.
 const PRE_ROLL: Position = bytes(200);
+
+/// How long before the first digit a voice must have begun to count as speech, in bytes of audio. A later one may be
+/// the digit's own tone.
+pub(super) const TONE: Position = 800;
+
+/// How long the words of a voice may be on their way, in milliseconds: until then the agent may send a transcript.
+pub(super) const UNDERSTOOD_MS: u64 = 2_000;
 
 /// The caller's side of a call, as we hear it.
 #[derive(Debug)]
@@ -120,11 +126,11 @@ impl Caller {
         self.in_flight.turn_over();
     }
 
-    /// The open stream ends before he has finished what he says: queues all of that for the next one. A key's tone is
-    /// no speech.
-    pub(super) fn resend_current_speech(&mut self) {
+    /// The open stream ends before he has finished what he says: queues that for the next one, from that position on. A
+    /// key's tone is no speech.
+    pub(super) fn resend_current_speech(&mut self, from: Position) {
         if let Some(onset) = self.voice.speaking_since().filter(|onset| onset + TONE < self.audio.received()) {
-            self.audio.rewind_to(onset.saturating_sub(PRE_ROLL));
+            self.audio.rewind_to(onset.saturating_sub(PRE_ROLL).max(from));
         }
     }
 

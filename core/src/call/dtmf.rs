@@ -10,17 +10,14 @@
 //! next turn.
 
 use crate::agent::{Digits, DigitsForm, DtmfRules};
-use crate::audio::Position;
+use crate::audio::{Position, bytes};
+use crate::call::caller::{TONE, UNDERSTOOD_MS};
 use crate::call::{Call, Timer};
 use crate::config::DtmfConfig;
 use crate::report::{BargeInBy, EndFoundBy, Report};
 
 /// How many digits one input may have. We drop further ones.
 const MAX_DIGITS: usize = 128;
-
-/// How long before the first digit a voice must have begun to count as speech, in bytes of audio. A later one may be
-/// the digit's own tone.
-pub(super) const TONE: Position = 800;
 
 /// The digits of an input that is not complete, and the rules for them.
 #[derive(Debug, Default)]
@@ -158,8 +155,12 @@ impl Call {
             }
             return;
         };
-        if !self.guard.spoke_before(&self.caller, heard, began) {
-            self.caller.resend_current_speech();
+        // An older voice would have been understood by now.
+        let recent = heard.began.max(began.saturating_sub(bytes(UNDERSTOOD_MS)));
+        if heard.utterance.is_empty() && !self.guard.is_voice_before(&self.caller, recent, began) {
+            if !self.guard.is_agents_voice(&self.caller, began, self.caller.audio.received()) {
+                self.caller.resend_current_speech(began);
+            }
             self.cancel_turn();
         } else if !self.caller.voice.is_speaking() {
             self.end_utterance(EndFoundBy::Digits);

@@ -1,7 +1,7 @@
 //! Silence: a caller who does not answer, and a call that would never end.
 
 use crate::agent::TurnInput;
-use crate::call::prompt_guard::UNDERSTOOD_MS;
+use crate::call::caller::UNDERSTOOD_MS;
 use crate::call::streams::{Heard, NoInputTurn};
 use crate::call::{Call, Timer};
 use crate::ending::CallLimit;

@@ -9,8 +9,7 @@ use std::ops::Range;
 
 use crate::agent::{Answer, AnswerPart, Transcript};
 use crate::audio::{Position, bytes};
-use crate::call::caller::Caller;
-use crate::call::dtmf::TONE;
+use crate::call::caller::{Caller, TONE, UNDERSTOOD_MS};
 use crate::call::echo::{Echo, Origin};
 use crate::call::playback::Playback;
 use crate::call::streams::Heard;
@@ -30,8 +29,8 @@ const MIN_REST_MS: u64 = 1_500;
 /// How long ago the agent heard what made it want its prompt stopped, in milliseconds at most.
 const RECENT_MS: Position = 600;
 
-/// How long the words of a voice may be on their way, in milliseconds: until then the agent may send a transcript.
-pub(super) const UNDERSTOOD_MS: u64 = 2_000;
+/// What may be only the end of a voice that a stream has heard.
+const VOICE_TAIL: Position = bytes(300);
 
 /// What we know about the words of the turn that listens.
 #[derive(Debug, Default)]
@@ -168,10 +167,12 @@ impl PromptGuard {
         onset.is_some_and(|onset| self.echo.is_soft(&(onset.max(since)..until)))
     }
 
-    /// Whether a voice that is not the agent's was heard after `since`, and began before an input that began there.
+    /// Whether a voice that is not the agent's was heard after `since`, not only its end, and began before an input that
+    /// began there.
     pub(super) fn is_voice_before(&self, caller: &Caller, since: Position, began: Position) -> bool {
-        let onset = caller.voice.first_onset_since(since);
-        onset.is_some_and(|onset| onset + TONE < began && !self.echo.is_soft(&(onset.max(since)..began)))
+        let is_heard = |voice: &Range<Position>| voice.start >= since || voice.end > since + VOICE_TAIL;
+        let mut voices = caller.voice.voices().filter(|voice| is_heard(voice) && voice.start + TONE < began);
+        voices.any(|voice| !self.echo.is_soft(&(voice.start.max(since)..voice.end.min(began))))
     }
 
     /// Whether the caller said something in a turn before an input that began there.

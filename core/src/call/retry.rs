@@ -33,6 +33,8 @@ const UNKNOWN: &str = "NOT_FOUND";
 pub(super) struct FailureStreak {
     since: Option<CallTime>,
     attempts: u32,
+    /// Whether its last stream had got something that it did not answer.
+    is_unanswered: bool,
     /// In the whole call, with its earlier media streams.
     failed_turns: u32,
     random: u64,
@@ -40,7 +42,7 @@ pub(super) struct FailureStreak {
 
 impl FailureStreak {
     pub(super) fn new(seed: u64, failed_turns: u32) -> Self {
-        Self { since: None, attempts: 0, failed_turns, random: seed }
+        Self { since: None, attempts: 0, is_unanswered: false, failed_turns, random: seed }
     }
 
     pub(super) fn failed_turns(&self) -> u32 {
@@ -57,14 +59,17 @@ impl FailureStreak {
     pub(super) fn reset(&mut self) {
         self.since = None;
         self.attempts = 0;
+        self.is_unanswered = false;
     }
 
-    /// A stream is over that nobody ended before its time. If it lasted, and there was nothing to answer yet, it has
-    /// worked.
+    /// A stream is over that nobody ended before its time. If it lasted, it has worked, unless it has not answered
+    /// something, and the one before it neither.
     pub(super) fn note_over(&mut self, broken: &Broken, now: CallTime, budget_ms: u64) {
-        if !broken.is_unanswered && now.ms_since(broken.opened_at) >= budget_ms.max(MIN_WORKED_MS) {
+        let has_lasted = now.ms_since(broken.opened_at) >= budget_ms.max(MIN_WORKED_MS);
+        if has_lasted && !(self.is_unanswered && broken.is_unanswered) {
             self.reset();
         }
+        self.is_unanswered = broken.is_unanswered;
     }
 
     /// The next backoff, in milliseconds. `None` when the budget is spent.

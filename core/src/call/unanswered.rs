@@ -3,7 +3,7 @@
 //! plays at once after digits and results of tools: these do not go twice, because the agent may add them up.
 
 use crate::agent::TurnInput;
-use crate::call::prompt_guard::UNDERSTOOD_MS;
+use crate::call::caller::UNDERSTOOD_MS;
 use crate::call::{Call, Timer};
 use crate::ids::TurnId;
 use crate::report::Report;

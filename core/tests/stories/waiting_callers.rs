@@ -6,7 +6,7 @@ use dialbridge_core::config::{BargeInMode, NoInput};
 use dialbridge_core::report::GuardedFrom;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Report, ToolsId};
 
-use crate::echo::{HOURS, guarded};
+use crate::echo::{HOURS, guarded, saying};
 use crate::event_orders::{clip, fillers, sent};
 use crate::failures::fault;
 use crate::fillers::fetches;
@@ -381,4 +381,68 @@ fn an_event_of_silence_that_an_agent_fails_of_is_told_to_no_other_stream() {
     test.agent(1, fault("INTERNAL", true));
     test.hush(1_000);
     assert_eq!((test.opened_with(2), sent(&test, 2)), (TurnInput::Audio, vec![]));
+}
+
+#[test]
+fn the_end_of_words_that_the_agent_answers_is_no_turn_before_the_digits() {
+    let mut test = TestCall::started(CallConfig::default());
+    test.speak(700);
+    test.agent(1, interim("two loaves"));
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
+    test.speak(100);
+    test.hush(400);
+    test.press("7#");
+    test.agent(1, answered(200));
+    assert_eq!(test.opened_with(2), digits("7", Some('#')));
+}
+
+#[test]
+fn a_cough_into_a_prompt_that_comes_back_is_no_turn_before_the_digits() {
+    let mut test = saying(HOURS, 8_000, |_| {});
+    test.hush(200);
+    test.echo(1_500, 1_900);
+    test.hush(500);
+    test.speak(200);
+    test.hush(500);
+    test.echo(3_000, 1_900);
+    test.press("1#");
+    assert_eq!(test.opened_with(3), digits("1", Some('#')));
+    assert_eq!(test.commands(2).last(), Some(&AgentCommand::Cancel));
+}
+
+#[test]
+fn a_prompt_that_comes_back_is_not_sent_to_the_next_stream_when_a_key_cuts_it() {
+    let mut test = saying(HOURS, 8_000, |config| config.dtmf.max_digits = 1);
+    test.hush(200);
+    test.echo(2_000, 1_900);
+    test.press("1");
+    test.agent(3, answered(200));
+    test.hush(100);
+    let first = numbers(&test.written(4))[0];
+    assert!(first >= 110, "the key came after frame 110, and frame {first} goes out again");
+}
+
+#[test]
+fn a_key_into_an_answer_goes_to_the_next_stream_though_more_of_the_answer_has_come() {
+    let mut test = greeted();
+    test.agent(1, says(200));
+    test.press("1#");
+    test.hush(600);
+    test.agent(1, says(200));
+    test.agent(1, empty());
+    test.agent(1, fault("UNAVAILABLE", true));
+    test.hush(1_000);
+    assert_eq!(sent(&test, 2), [digits("1", Some('#'))]);
+}
+
+#[test]
+fn two_streams_that_lasted_and_fail_are_no_lost_agent() {
+    let mut test = greeted();
+    test.agent(1, fault("UNAVAILABLE", true));
+    test.hush(17_000);
+    test.speak(400);
+    test.agent(2, interim("two loaves"));
+    test.agent(2, fault("UNAVAILABLE", true));
+    test.hush(1_000);
+    assert_eq!((test.update(), test.last_stream()), (None, 3));
 }

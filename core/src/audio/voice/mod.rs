@@ -213,12 +213,15 @@ impl VoiceDetector {
         self.segment.map(|segment| segment.last_loud).filter(|end| *end > since)
     }
 
-    /// The stretches of voice that are kept, in order: where each begins, and where it was heard last. The last one may
-    /// be a sound that is not yet known to be a voice.
+    /// The stretches of voice that are kept, in order: where each begins, and where it was heard last.
+    pub fn voices(&self) -> impl Iterator<Item = Range<Position>> {
+        self.segments().map(|segment| segment.onset..segment.last_loud)
+    }
+
+    /// The same, and after them a sound that is not yet known to be a voice.
     pub fn stretches(&self) -> impl Iterator<Item = Range<Position>> {
-        let voices = self.segments().map(|segment| segment.onset..segment.last_loud);
         let rise = self.rise.filter(|_| self.may_begin() || self.recent() != 0);
-        voices.chain(rise.map(|rise| rise.began.max(rise.last_loud.saturating_sub(MAX_LEAD))..rise.last_loud))
+        self.voices().chain(rise.map(|rise| rise.began.max(rise.last_loud.saturating_sub(MAX_LEAD))..rise.last_loud))
     }
 
     fn segments(&self) -> impl Iterator<Item = &Segment> {

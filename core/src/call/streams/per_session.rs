@@ -272,12 +272,13 @@ impl AgentStreams for PerSession {
 
     /// The agent need not answer its own words.
     fn forget_words(&mut self) {
+        let must_end = self.is_being_replaced();
         let (Self::Listening(stream) | Self::FinishingAnswer(stream)) = self else { return };
         stream.heard.utterance = Utterance::default();
         let is_into_nothing = !stream.turn.answer.is_something();
         let is_for_words = is_into_nothing || std::mem::take(&mut stream.turn.is_spoken_into);
-        if is_for_words && stream.unanswered.is_empty() && stream.turn.awaited_input().is_none() {
-            stream.wait = Wait::Nothing;
+        if is_for_words && !must_end && stream.unanswered.is_empty() && stream.turn.awaited_input().is_none() {
+            stream.wait.part_came();
         }
     }
 

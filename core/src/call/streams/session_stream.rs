@@ -130,7 +130,7 @@ impl Stream {
             let mut left = self.unanswered.drain(..).filter(is_question);
             self.turn.left = left.next().filter(|_| answer.is_empty());
         } else if !answer.is_empty() && !was_on_its_way {
-            self.unanswered.clear();
+            self.unanswered.retain(|input| !is_question(input));
         } else if answer.part == AnswerPart::Final {
             self.unanswered.retain(|input| !matches!(input, TurnInput::ToolResults(_)));
         }
