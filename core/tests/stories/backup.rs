@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::failures::fault;
 use crate::fillers::fetches;
-use crate::test_call::{TestCall, answer, answered, digits, goodbye, interim, numbers, with};
+use crate::test_call::{TestCall, answer, answered, digits, empty, goodbye, interim, numbers, with};
 
 const EDITIONS: [Edition; 3] = [Edition::Es, Edition::Cx, Edition::Ces];
 
@@ -318,4 +318,30 @@ fn a_later_stream_of_the_backup_gets_nothing_that_was_the_first_agents_own() {
         test.agent(stream, fault("UNAVAILABLE", true));
         test.wait(2_000);
     }
+}
+
+#[test]
+fn a_backup_greets_the_caller_before_it_hears_what_he_said_before_a_key() {
+    let mut test = TestCall::started(backed(Edition::Ces, Edition::Cx));
+    test.speak(400);
+    test.hush(400);
+    test.press("1");
+    refuse(&mut test);
+    let StartingInput { event, text } = Edition::Cx.config().starting_input;
+    assert_eq!(Some(test.opened_with(2)), event.map(TurnInput::Event).or(text.map(TurnInput::Text)));
+    test.agent(2, answered(200));
+    test.hush(20);
+    assert_eq!(test.opened_with(3), TurnInput::Audio);
+}
+
+#[test]
+fn a_backup_gets_words_that_wait_to_be_asked_again() {
+    let mut test = greeted(backed(Edition::Ces, Edition::Cx));
+    let stream = test.last_stream();
+    test.speak(400);
+    test.agent(stream, interim("two loaves"));
+    test.speak(100);
+    test.agent(stream, empty());
+    refuse(&mut test);
+    assert_eq!(test.opened_with(test.last_stream()), TurnInput::Text("two loaves".to_owned()));
 }

@@ -18,7 +18,7 @@ use crate::tools::wants;
 const END: AgentEvent = AgentEvent::EndOfUtterance { end_ms: None };
 
 /// A part that sets variables and says nothing.
-fn variables(part: AnswerPart) -> AgentEvent {
+pub(crate) fn variables(part: AnswerPart) -> AgentEvent {
     let parameters = Map::from_iter([("loaves".to_owned(), Value::from(2))]);
     AgentEvent::Answer(Box::new(Answer { part, parameters, ..Answer::default() }))
 }

@@ -7,7 +7,7 @@ use dialbridge_core::report::GuardedFrom;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Report, ToolsId};
 
 use crate::echo::{HOURS, guarded, saying};
-use crate::event_orders::{clip, fillers, sent};
+use crate::event_orders::{clip, fillers, sent, variables};
 use crate::failures::fault;
 use crate::fillers::fetches;
 use crate::session_stream::{config, greeted, says};
@@ -445,4 +445,17 @@ fn two_streams_that_lasted_and_fail_are_no_lost_agent() {
     test.agent(2, fault("UNAVAILABLE", true));
     test.hush(1_000);
     assert_eq!((test.update(), test.last_stream()), (None, 3));
+}
+
+#[test]
+fn a_caller_hears_it_though_the_empty_answer_to_his_words_came_in_two_parts() {
+    let mut test = greeted();
+    test.speak(400);
+    test.agent(1, interim("two loaves"));
+    test.hush(600);
+    test.agent(1, empty());
+    assert_eq!(sent(&test, 1), [TurnInput::Text("two loaves".to_owned())]);
+    test.agent(1, variables(AnswerPart::Open));
+    test.agent(1, empty());
+    assert_eq!(fillers(&test), ["unanswered"]);
 }
