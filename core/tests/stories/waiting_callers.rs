@@ -300,6 +300,7 @@ fn open(ms: usize) -> Answer {
 fn a_session_whose_tool_outlasts_its_turn_plays_the_filler() {
     let mut config = CallConfig { has_tools: true, ..config() };
     config.fillers.thinking = clip();
+    config.fillers.thinking_after_ms = 1_500;
     let mut test = TestCall::started(config);
     test.agent_answers(1, 400);
     test.hush(500);
