@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dialbridge_core::CallConfig;
+use dialbridge_core::agent::MAX_TEXT_CHARS;
 use dialbridge_runner::settings::{Settings, with_settings};
 
 use super::expect::{NumberTest, Test, TextTest};
@@ -18,9 +19,6 @@ const MAX_STEPS: usize = 200;
 
 /// The longest wait, in seconds.
 const MAX_WAIT_S: u32 = 600;
-
-/// The longest text: Dialogflow takes no more (`TextInput`).
-const MAX_TEXT_CHARS: usize = 256;
 
 /// The most keys in one step. A call takes no more as one input.
 const MAX_DIGITS: usize = 128;

@@ -7,15 +7,12 @@ use crate::report::EndFoundBy;
 use crate::time::CallTime;
 
 use super::caller_audio::{CallerAudio, MAX_KEPT_MS};
-use super::speech_in_flight::SpeechInFlight;
+use super::speech_in_flight::{PRE_ROLL, SpeechInFlight};
 use super::streams::{Heard, StreamWatchdog};
 use super::utterance::TurnAudio;
 
 /// The longest pause inside what a caller says, in milliseconds. A recogniser may wait as long for more of it.
 const PAUSE_IN_SPEECH_MS: u64 = 1_000;
-
-/// How much audio before a voice goes to the next stream with it.
-const PRE_ROLL: Position = bytes(200);
 
 /// How long before the first digit a voice must have begun to count as speech, in bytes of audio. A later one may be
 /// the digit's own tone.

@@ -18,7 +18,7 @@ use crate::report::EndFoundBy;
 use crate::time::CallTime;
 
 /// How much audio before a voice goes to the next stream with it.
-const PRE_ROLL: Position = bytes(200);
+pub(super) const PRE_ROLL: Position = bytes(200);
 
 /// How long the end of an utterance takes to reach us at most, in milliseconds: the way there and back, and the time
 /// that the recogniser needs. What was written earlier was heard.
