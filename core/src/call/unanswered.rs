@@ -33,12 +33,15 @@ impl Unanswered {
         self.waiting.map(|(_, words)| words)
     }
 
-    /// More words that the agent has not answered. Returns them behind those that wait.
-    fn join(&mut self, words: String) -> String {
-        match self.waiting.take() {
-            Some((_, earlier)) if earlier.len() + words.len() <= MAX_WORDS_BYTES => format!("{earlier} {words}"),
-            Some(_) | None => words,
-        }
+    /// More words that the agent has not answered. Returns them behind those that wait, if they fit, and the report of
+    /// those.
+    fn join(&mut self, words: String) -> (String, Option<Report>) {
+        let Some((turn, earlier)) = self.waiting.take() else { return (words, None) };
+        // A recogniser may go on with its words from turn to turn.
+        let holds_them = words.starts_with(&earlier);
+        let fits = earlier.len() + words.len() <= MAX_WORDS_BYTES;
+        let words = if fits && !holds_them { format!("{earlier} {words}") } else { words };
+        (words, Some(Report::TurnUnanswered { turn, asks_again: fits || holds_them }))
     }
 }
 
@@ -77,6 +80,7 @@ impl Call {
             Some(TurnInput::Event(_)) | None => false,
         };
         if is_waited_for {
+            // Then it does not go once more.
             self.unanswered.asked = Asked::Again;
             self.on_unanswered(turn);
         }
@@ -85,7 +89,8 @@ impl Call {
     /// The same as [`Self::on_unanswered`] for an agent whose stream goes on: it gets the words as a text, unless the
     /// caller goes on too. Then it hears the rest and may answer all of it.
     pub(super) fn on_unanswered_words(&mut self, turn: TurnId, words: String) {
-        let words = self.unanswered.join(words);
+        let (words, report) = self.unanswered.join(words);
+        report.into_iter().for_each(|report| self.outputs.report(report));
         if self.caller.voice.is_speaking() {
             self.unanswered.waiting = Some((turn, words));
             self.timers.set(Timer::AskAgain, self.now + UNDERSTOOD_MS);

@@ -222,5 +222,7 @@ fn an_empty_answer_to_the_starting_event_is_none_to_words_and_a_caller_who_goes_
     test.hush(1_000);
     test.agent(1, interim("two loaves and a roll"));
     test.agent(1, empty_part(AnswerPart::Final));
-    assert_eq!(unanswered(&test), [true]);
+    assert_eq!(unanswered(&test), [true, true], "both turns go again, as one text");
+    let again = AgentCommand::Send(TurnInput::Text("two loaves and a roll".to_owned()));
+    assert_eq!(test.commands(1).last(), Some(&again));
 }
