@@ -320,7 +320,7 @@ pub struct NoInput {
 }
 
 impl NoInput {
-    /// Whether that input tells the agent of silence.
+    /// Whether this input is the event by which we tell the agent that the caller says nothing.
     pub(crate) fn is_event(&self, input: &TurnInput) -> bool {
         matches!(input, TurnInput::Event(event) if self.event.as_ref() == Some(event))
     }

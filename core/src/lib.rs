@@ -91,7 +91,7 @@
 //! - [`config`] has the settings of a call, and [`edition`] what a call to each of Google's products is like.
 //! - [`kit`] is the test kit: it builds the call of a test, plays it, and checks what came of it.
 //! - [`payload`] reads what an agent asks of this service in a custom payload.
-//! - [`call_facts`], [`parameters`] and [`turn_data`] are what an agent is told of a call.
+//! - [`call_facts`], [`parameters`] and [`turn_data`] have what we tell the agent of a call.
 //! - [`audio`] converts whatever an agent sends into 8 kHz mu-law, and hears whether the caller speaks.
 //! - [`handoff`] and [`twiml`] write the TwiML that a call gets when it leaves the agent, or does not get to it.
 //!   [`dial_target`] reads the address of a transfer. [`ending`] says how the agent's part ended.

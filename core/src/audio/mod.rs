@@ -1,8 +1,8 @@
 //! Telephone audio: G.711, WAV and sample rates, down to the 8 kHz mu-law that Twilio plays.
 //!
-//! Samples are integers, and the filters' taps come of operations that IEEE 754 fixes, so the same input gives the same
-//! bytes on every machine.
-//! Everything streams: audio in chunks gives, bit for bit, the same output as the whole audio at once.
+//! Samples are integers, and operations that IEEE 754 fixes give the filters' taps, so the same input gives the same
+//! bytes on every machine. Everything streams: audio in chunks gives, bit for bit, the same output as the whole audio at
+//! once.
 
 mod filters;
 pub mod g711;

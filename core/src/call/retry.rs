@@ -101,7 +101,7 @@ struct Refused {
     results: bool,
     /// The page at which the session should go on.
     page: bool,
-    /// What was said before (CES).
+    /// What the stream told the agent of the conversation so far (CES).
     past_turns: bool,
 }
 

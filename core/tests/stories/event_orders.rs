@@ -6,14 +6,14 @@ use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::carried::StandIn;
 use dialbridge_core::config::{Clip, NoInput, StreamShape};
 use dialbridge_core::edition::Edition;
-use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Report, ToolsId};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report};
 use serde_json::{Map, Value};
 
 use crate::failures::fault;
 use crate::fillers::fetches;
 use crate::session_stream::{config, end_session, greeted, says, words};
 use crate::test_call::{TestCall, answer, answered, empty, goodbye, interim, numbers, starting_text, with};
-use crate::tools::wants;
+use crate::tools::{has_tools, wants};
 
 const END: AgentEvent = AgentEvent::EndOfUtterance { end_ms: None };
 
@@ -71,8 +71,7 @@ fn a_starting_text_is_not_sent_behind_a_starting_event_that_is_sent_again() {
 #[test]
 fn an_agent_that_sets_a_variable_and_then_stalls_has_a_deadline() {
     let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.hush(500);
     test.agent(1, variables(AnswerPart::Open));
     test.hush(60_000);
@@ -87,8 +86,7 @@ fn a_caller_hears_the_filler_though_the_agent_has_set_a_variable() {
     let mut test = TestCall::started(config);
     test.agent_answers(1, 400);
     test.hush(500);
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.hush(500);
     test.agent(1, variables(AnswerPart::Open));
     test.hush(5_000);
@@ -130,7 +128,7 @@ fn results_of_tools_whose_turn_failed_go_before_words_and_digits() {
     let AgentEvent::Answer(mut wants) = wants(&["tools/1"]) else { panic!() };
     wants.part = AnswerPart::Final;
     test.agent(1, AgentEvent::Answer(wants));
-    test.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    test.tools_ran(1);
     assert!(matches!(test.opened_with(2), TurnInput::ToolResults(_)));
     test.speak(600);
     test.hush(400);
@@ -181,8 +179,7 @@ fn a_session_is_not_told_of_silence_right_after_a_word() {
 #[test]
 fn words_without_audio_of_a_half_closed_stream_that_does_not_end_are_spoken() {
     let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.agent(1, AgentEvent::GoAway);
     test.hush(300);
     test.agent(1, words("Two loaves, with pleasure."));
@@ -252,8 +249,7 @@ fn a_caller_who_waits_for_a_tool_is_not_silent() {
     let mut test = TestCall::started(CallConfig { no_input, has_tools: true, ..config() });
     test.agent_answers(1, 400);
     test.hush(500);
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.hush(500);
     test.agent(1, wants(&["tools/1"]));
     test.agent(1, empty());
@@ -277,8 +273,7 @@ fn an_interruption_takes_no_goodbye_that_is_not_spoken_yet() {
 fn words_after_a_starting_event_that_nobody_answered_are_asked_again() {
     let mut test = TestCall::started(config());
     test.hush(8_200);
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.hush(600);
     test.agent(1, empty());
     assert_eq!(sent(&test, 1), [TurnInput::Text("two loaves".to_owned())]);
@@ -371,8 +366,7 @@ fn a_caller_hears_the_filler_though_the_words_that_were_sent_again_were_not_unde
     let mut config = CallConfig::default();
     config.fillers.retrying = clip();
     let mut test = TestCall::started(config);
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.agent(1, END);
     test.agent(1, empty());
     test.hush(500);
@@ -385,15 +379,15 @@ fn a_caller_hears_the_filler_though_the_words_that_were_sent_again_were_not_unde
 
 #[test]
 fn results_of_tools_keep_their_order_from_stream_to_stream() {
-    let mut test = TestCall::started(CallConfig { has_tools: true, ..config() });
+    let mut test = TestCall::started(has_tools());
     for tool in ["first", "second"] {
         test.agent(1, wants(&[tool]));
     }
-    test.feed(&Input::ToolsRun(ToolsId(1), vec![])).unwrap();
+    test.tools_ran(1);
     test.agent(1, AgentEvent::GoAway);
     test.hush(2_020);
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
-    test.feed(&Input::ToolsRun(ToolsId(2), vec![])).unwrap();
+    test.tools_ran(2);
     test.agent(1, AgentEvent::Ended);
     test.hush(300);
     let tools: Vec<_> = sent(&test, 2)
@@ -408,19 +402,18 @@ fn results_of_tools_keep_their_order_from_stream_to_stream() {
 
 #[test]
 fn a_session_whose_tool_is_slow_plays_the_filler() {
-    let mut config = CallConfig { has_tools: true, ..config() };
+    let mut config = has_tools();
     config.fillers.thinking = clip();
     config.fillers.thinking_after_ms = 1_000;
     let mut test = TestCall::started(config);
     test.agent_answers(1, 400);
     test.hush(500);
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.hush(500);
     test.agent(1, wants(&["tools/1"]));
     test.hush(5_000);
     let while_it_runs = fillers(&test).len();
-    test.feed(&Input::ToolsRun(ToolsId(1), vec![])).unwrap();
+    test.tools_ran(1);
     test.hush(10_000);
     assert_eq!((while_it_runs, fillers(&test).len() - while_it_runs), (1, 1), "while it runs, and afterwards");
 }
@@ -464,8 +457,7 @@ fn the_filler_plays_after_a_short_lead_too() {
     let mut test = TestCall::started(config);
     test.agent_answers(1, 400);
     test.hush(500);
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.hush(500);
     let quiet = Prompt::new(AudioFormat::TELEPHONE, vec![0xFE; 20 * 8]);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { prompts: vec![quiet], ..Answer::default() })));

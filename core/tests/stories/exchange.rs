@@ -6,7 +6,7 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Repor
 
 use crate::session_stream::{config, end_session, greeted, says, words};
 use crate::test_call::{TestCall, empty, interim, prompt, starting_text};
-use crate::tools::wants;
+use crate::tools::{has_tools, wants};
 
 fn part(part: AnswerPart, ms: usize) -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { part, prompts: vec![prompt(ms)], ..Answer::default() }))
@@ -26,7 +26,7 @@ fn nothing_gives_a_half_closed_stream_more_than_two_seconds() {
 
 #[test]
 fn a_call_does_not_migrate_while_something_waits_for_its_answer() {
-    let tools = || TestCall::started(CallConfig { has_tools: true, ..config() });
+    let tools = || TestCall::started(has_tools());
     let starting_event = TestCall::started(config());
     let mut digits = greeted();
     digits.press("42#");
@@ -109,7 +109,7 @@ fn a_later_fetch_gives_the_first_one_no_more_time() {
 
 #[test]
 fn tools_that_are_asked_for_after_the_end_are_not_run() {
-    let mut test = TestCall::started(CallConfig { has_tools: true, ..config() });
+    let mut test = TestCall::started(has_tools());
     test.agent(1, end_session());
     test.agent(1, wants(&["order_pizza"]));
     assert_eq!(test.count(|output| matches!(output, Output::RunTools(..))), 0);
@@ -117,7 +117,7 @@ fn tools_that_are_asked_for_after_the_end_are_not_run() {
 
 #[test]
 fn results_of_tools_go_before_digits_in_the_order_in_which_they_came() {
-    let mut test = TestCall::started(CallConfig { has_tools: true, ..config() });
+    let mut test = TestCall::started(has_tools());
     for tool in ["first", "second"] {
         test.agent(1, wants(&[tool]));
     }
@@ -155,7 +155,7 @@ fn an_agent_that_has_nothing_to_say_to_silence_does_not_keep_the_call() {
 
 #[test]
 fn a_call_to_tools_is_no_greeting() {
-    let mut test = TestCall::started(CallConfig { has_tools: true, ..config() });
+    let mut test = TestCall::started(has_tools());
     test.agent(1, wants(&["lookup"]));
     assert!(test.call.progress().awaits_greeting);
     test.agent(1, words("Hello."));

@@ -14,7 +14,7 @@ use dialbridge_core::replay::Playout;
 use dialbridge_core::twilio::TwilioMessage;
 use dialbridge_core::{
     AgentCommand, AgentEvent, Call, CallConfig, CallTime, CloseReason, FetchId, Input, InputError, Output, Report,
-    StreamId, UpdateResult,
+    StreamId, ToolsId, UpdateResult,
 };
 use serde_json::json;
 
@@ -147,6 +147,22 @@ impl TestCall {
     pub(crate) fn agent_answers(&mut self, stream: u32, ms: usize) {
         self.agent(stream, AgentEvent::Answer(Box::new(Answer { prompts: vec![prompt(ms)], ..Answer::default() })));
         self.agent(stream, empty());
+    }
+
+    /// The caller says these words in 400 ms, and the agent understands them.
+    pub(crate) fn say(&mut self, stream: u32, words: &str) {
+        self.speak(400);
+        self.agent(stream, interim(words));
+    }
+
+    /// The caller's text comes.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.feed(&Input::Text(text)).unwrap();
+    }
+
+    /// The driver has run these tools, and none has a result.
+    pub(crate) fn tools_ran(&mut self, id: u32) {
+        self.feed(&Input::ToolsRun(ToolsId(id), Vec::new())).unwrap();
     }
 
     /// The caller says something, and the agent notices its end.

@@ -27,7 +27,7 @@ fn tool_results(test: &TestCall) -> Vec<Vec<ToolResult>> {
     results.collect()
 }
 
-fn has_tools() -> CallConfig {
+pub(crate) fn has_tools() -> CallConfig {
     CallConfig { has_tools: true, ..config() }
 }
 
@@ -59,7 +59,7 @@ fn what_came_of_a_tool_is_told_to_the_stream_that_has_taken_over() {
     test.agent(1, wants(&["tools/1"]));
     test.agent(1, AgentEvent::GoAway);
     test.hush(2_020);
-    test.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    test.tools_ran(1);
     test.agent(1, AgentEvent::Ended);
     test.wait(250);
     let told = tool_results(&test);
@@ -74,7 +74,7 @@ fn told(before: impl Fn(&mut TestCall)) -> TestCall {
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(400) })));
     test.agent(1, wants(&["tools/1"]));
     before(&mut test);
-    test.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    test.tools_ran(1);
     assert_eq!(tool_results(&test).len(), 1);
     test
 }
@@ -126,8 +126,8 @@ fn results_go_before_what_the_caller_has_sent_meanwhile() {
     test.hush(1_000);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(400) })));
     test.agent(1, wants(&["tools/1"]));
-    test.feed(&Input::Text("and a cake")).unwrap();
-    test.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    test.text("and a cake");
+    test.tools_ran(1);
     test.agent(1, fault("UNAVAILABLE", true));
     test.wait(250);
     let sent = test.commands(2).into_iter().filter_map(|command| match command {
@@ -161,7 +161,7 @@ fn a_stream_that_refuses_what_came_of_another_ones_tool_is_followed_by_one_that_
     test.hush(2_020);
     test.agent(1, AgentEvent::Ended);
     test.wait(250);
-    test.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    test.tools_ran(1);
     assert_eq!((test.last_stream(), tool_results(&test).len()), (2, 1));
     let refusal = || {
         AgentEvent::Failed(AgentFault {
@@ -188,7 +188,7 @@ fn an_agent_that_asks_for_tools_without_end_fills_no_memory() {
     assert_eq!(test.count(|output| matches!(output, Output::RunTools(..))), 16);
     assert_eq!(tool_results(&test).len(), 84, "the agent hears that the others are refused");
     test.agent(1, end_session());
-    test.feed(&Input::ToolsRun(ToolsId(3), Vec::new())).unwrap();
+    test.tools_ran(3);
     assert_eq!(tool_results(&test).len(), 84, "an agent that is done is told nothing");
 }
 

@@ -4,7 +4,7 @@
 use dialbridge_core::agent::{Answer, AnswerPart, Prompt, TurnInput};
 use dialbridge_core::config::{BargeInMode, NoInput};
 use dialbridge_core::report::GuardedFrom;
-use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Report, ToolsId};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
 use crate::echo::{HOURS, guarded, saying};
 use crate::event_orders::{clip, fillers, sent, variables};
@@ -12,7 +12,7 @@ use crate::failures::fault;
 use crate::fillers::fetches;
 use crate::session_stream::{config, greeted, says};
 use crate::test_call::{TestCall, answer, answered, digits, empty, interim, numbers, starting_text, with};
-use crate::tools::wants;
+use crate::tools::{has_tools, wants};
 
 #[test]
 fn a_caller_whose_digits_are_answered_with_nothing_hears_it_and_they_go_once() {
@@ -31,8 +31,7 @@ fn a_caller_whose_digits_are_answered_with_nothing_hears_it_and_they_go_once() {
 #[test]
 fn words_before_a_noise_that_goes_on_are_asked_again() {
     let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.speak(100);
     test.agent(1, empty());
     for _ in 0..3 {
@@ -46,8 +45,7 @@ fn words_before_a_noise_that_goes_on_are_asked_again() {
 #[test]
 fn words_before_others_are_not_asked_again() {
     let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.speak(100);
     test.agent(1, empty());
     test.speak(900);
@@ -61,8 +59,7 @@ fn words_before_others_are_not_asked_again() {
 #[test]
 fn a_call_does_not_migrate_before_its_words_are_asked_again() {
     let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.speak(100);
     test.agent(1, empty());
     test.migrate();
@@ -100,8 +97,7 @@ fn what_the_caller_says_behind_his_digits_is_heard_from_its_beginning() {
 #[test]
 fn words_that_were_answered_while_the_stream_closed_are_not_said_again() {
     let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.hush(600);
     test.speak(400);
     test.agent_answers(1, 300);
@@ -118,10 +114,10 @@ fn words_that_were_answered_while_the_stream_closed_are_not_said_again() {
 
 #[test]
 fn results_of_a_fast_tool_have_a_deadline_though_more_of_the_sentence_before_them_comes() {
-    let mut test = TestCall::started(CallConfig { has_tools: true, ..config() });
+    let mut test = TestCall::started(has_tools());
     test.agent(1, says(200));
     test.agent(1, wants(&["tools/1"]));
-    test.feed(&Input::ToolsRun(ToolsId(1), vec![])).unwrap();
+    test.tools_ran(1);
     test.agent(1, says(200));
     test.hush(20_000);
     assert!(test.last_stream() > 1, "the agent has stalled");
@@ -132,7 +128,7 @@ fn results_of_a_fast_tool_have_a_deadline_though_more_of_the_sentence_before_the
 fn a_text_into_an_answer_has_a_deadline() {
     let mut test = greeted();
     test.agent(1, says(200));
-    test.feed(&Input::Text("two loaves")).unwrap();
+    test.text("two loaves");
     test.agent(1, says(200));
     test.agent(1, empty());
     test.hush(23_000);
@@ -142,8 +138,7 @@ fn a_text_into_an_answer_has_a_deadline() {
 #[test]
 fn words_before_others_that_are_not_answered_either_are_asked_with_them() {
     let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.speak(100);
     test.agent(1, empty());
     test.speak(300);
@@ -157,10 +152,10 @@ fn words_before_others_that_are_not_answered_either_are_asked_with_them() {
 
 #[test]
 fn a_caller_hears_it_if_a_session_has_nothing_to_say_to_the_results_of_its_tools() {
-    let mut test = TestCall::started(CallConfig { has_tools: true, ..config() });
+    let mut test = TestCall::started(has_tools());
     test.agent(1, wants(&["tools/1"]));
     test.agent(1, empty());
-    test.feed(&Input::ToolsRun(ToolsId(1), vec![])).unwrap();
+    test.tools_ran(1);
     test.hush(600);
     test.agent(1, empty());
     assert_eq!(fillers(&test), ["unanswered"]);
@@ -200,7 +195,7 @@ fn an_answers_recording_has_all_its_time_though_music_before_it_came_late() {
 #[test]
 fn a_text_beside_the_starting_event_goes_to_the_next_stream_with_it() {
     let mut test = TestCall::started(config());
-    test.feed(&Input::Text("two loaves")).unwrap();
+    test.text("two loaves");
     test.agent(1, fault("UNAVAILABLE", true));
     test.hush(1_000);
     assert_eq!(test.opened_with(2), TurnInput::Event("session_start".to_owned()));
@@ -209,10 +204,10 @@ fn a_text_beside_the_starting_event_goes_to_the_next_stream_with_it() {
 
 #[test]
 fn results_of_tools_outlast_an_agent_that_cannot_be_reached() {
-    let mut test = TestCall::started(CallConfig { has_tools: true, ..config() });
+    let mut test = TestCall::started(has_tools());
     test.agent(1, says(400));
     test.agent(1, wants(&["tools/1"]));
-    test.feed(&Input::ToolsRun(ToolsId(1), vec![])).unwrap();
+    test.tools_ran(1);
     for stream in 1..4 {
         test.agent(stream, fault("UNAVAILABLE", true));
         test.hush(1_000);
@@ -222,10 +217,10 @@ fn results_of_tools_outlast_an_agent_that_cannot_be_reached() {
 
 #[test]
 fn a_caller_hears_it_if_the_results_that_he_waits_for_are_dropped() {
-    let mut test = TestCall::started(CallConfig { has_tools: true, ..config() });
+    let mut test = TestCall::started(has_tools());
     test.agent(1, says(400));
     test.agent(1, wants(&["tools/1"]));
-    test.feed(&Input::ToolsRun(ToolsId(1), vec![])).unwrap();
+    test.tools_ran(1);
     test.agent(1, fault("UNAVAILABLE", true));
     test.hush(1_000);
     test.agent(2, fault("INVALID_ARGUMENT", false));
@@ -252,7 +247,7 @@ fn words_into_an_answer_have_a_deadline_though_a_chunk_of_it_comes_before_the_in
 fn a_text_that_was_answered_in_the_middle_of_an_answer_goes_once() {
     let mut test = greeted();
     test.agent(1, says(200));
-    test.feed(&Input::Text("two loaves")).unwrap();
+    test.text("two loaves");
     test.hush(1_000);
     test.agent(1, says(2_000));
     test.agent(1, empty());
@@ -265,8 +260,7 @@ fn a_text_that_was_answered_in_the_middle_of_an_answer_goes_once() {
 #[test]
 fn words_that_were_answered_before_an_interruption_are_not_asked_again() {
     let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.hush(400);
     test.agent(1, says(2_000));
     test.agent(1, wants(&["tools/1"]));
@@ -298,14 +292,13 @@ fn open(ms: usize) -> Answer {
 
 #[test]
 fn a_session_whose_tool_outlasts_its_turn_plays_the_filler() {
-    let mut config = CallConfig { has_tools: true, ..config() };
+    let mut config = has_tools();
     config.fillers.thinking = clip();
     config.fillers.thinking_after_ms = 1_500;
     let mut test = TestCall::started(config);
     test.agent_answers(1, 400);
     test.hush(500);
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.hush(400);
     test.agent(1, wants(&["tools/1"]));
     test.agent(1, says(200));
@@ -319,8 +312,7 @@ fn streams_that_go_away_with_words_and_never_answer_them_have_failed_in_the_end(
     let mut test = greeted();
     for _ in 0..60 {
         let stream = test.last_stream();
-        test.speak(400);
-        test.agent(stream, interim("two loaves"));
+        test.say(stream, "two loaves");
         test.hush(700);
         test.agent(stream, AgentEvent::GoAway);
         test.agent(stream, AgentEvent::Ended);
@@ -350,8 +342,7 @@ fn streams_that_fail_after_a_while_with_words_unanswered_have_failed_in_the_end(
     let mut test = greeted();
     for _ in 0..6 {
         let stream = test.last_stream();
-        test.speak(400);
-        test.agent(stream, interim("two loaves"));
+        test.say(stream, "two loaves");
         test.hush(15_700);
         test.agent(stream, fault("UNAVAILABLE", true));
         test.hush(400);
@@ -441,8 +432,7 @@ fn two_streams_that_lasted_and_fail_are_no_lost_agent() {
     let mut test = greeted();
     test.agent(1, fault("UNAVAILABLE", true));
     test.hush(17_000);
-    test.speak(400);
-    test.agent(2, interim("two loaves"));
+    test.say(2, "two loaves");
     test.agent(2, fault("UNAVAILABLE", true));
     test.hush(1_000);
     assert_eq!((test.update(), test.last_stream()), (None, 3));
@@ -451,8 +441,7 @@ fn two_streams_that_lasted_and_fail_are_no_lost_agent() {
 #[test]
 fn a_caller_hears_it_though_the_empty_answer_to_his_words_came_in_two_parts() {
     let mut test = greeted();
-    test.speak(400);
-    test.agent(1, interim("two loaves"));
+    test.say(1, "two loaves");
     test.hush(600);
     test.agent(1, empty());
     assert_eq!(sent(&test, 1), [TurnInput::Text("two loaves".to_owned())]);

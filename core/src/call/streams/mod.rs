@@ -181,7 +181,7 @@ pub(super) struct Closed {
     pub(super) is_blank: bool,
     /// The report of the answer, if answers are reported as a whole (CES).
     pub(super) report: Option<Report>,
-    /// What the agent has answered with nothing: the input that the turn began with, or another.and no other stream repeats it.
+    /// The input that the turn began with, if the agent has not answered it and no other stream repeats it.
     pub(super) unanswered: Option<TurnInput>,
     /// What the agent gets again, if it has understood the caller and answered nothing: his audio, or his words if we
     /// ended his utterance before the agent did.

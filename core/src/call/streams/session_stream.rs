@@ -22,9 +22,9 @@ const MAX_UNANSWERED_INPUTS: usize = 128;
 /// have 256 KiB each at most.
 const MAX_RESULT_BYTES: usize = 1 << 20;
 
-/// How long a part of an answer is on its way at most, in milliseconds, and the result of a tool the other way. What
-/// comes sooner cannot answer that.
-const MAX_FLIGHT_MS: u64 = 300;
+/// How long the result of a tool is on its way to the agent, and a part of an answer on its way back, in milliseconds. A
+/// part that comes sooner does not answer the result.
+const RESULT_FLIGHT_MS: u64 = 300;
 
 /// What a stream is in all states.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Stream {
     /// now. The end of an answer that had begun before answers results alone, because the agent asks for tools in the
     /// middle of one.
     pub(super) fn note_answered(&mut self, answer: &Answer, earlier: Earlier, now: CallTime) {
-        let was_on_its_way = now.ms_since(self.turn.asked_at) < MAX_FLIGHT_MS;
+        let was_on_its_way = now.ms_since(self.turn.asked_at) < RESULT_FLIGHT_MS;
         if earlier.is_input_answered {
             let mut left = self.unanswered.drain(..).filter(is_question);
             self.turn.left = left.next().filter(|_| answer.is_empty());
